@@ -1,0 +1,1 @@
+"""Resources: one file for each convention of starting, stopping and probing a service."""

@@ -1,0 +1,1 @@
+"""The decision core: pure, events in, actions out."""

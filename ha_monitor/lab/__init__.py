@@ -1,0 +1,1 @@
+"""Hosts on one machine, in network namespaces: demo, end-to-end tests and benchmarks."""

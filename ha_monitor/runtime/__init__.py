@@ -1,0 +1,1 @@
+"""Processes, sockets and signals: guard, core loop, worker, publisher, Witness."""

@@ -1,0 +1,1 @@
+"""Packets on the Links: layout, seal, replay window. Pure."""
