@@ -1,0 +1,48 @@
+"""Error families, cut by who can act on them.
+
+A broken promise inside our own code is an ``assert`` with a message, never one of these:
+nobody may catch it and carry on.
+"""
+
+from __future__ import annotations
+
+
+class HaMonitorError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(HaMonitorError):
+    """The configuration cannot be used, an operator can mend it: where, what stands there, what should."""
+
+    def __init__(self, where: str, found: object, expected: str, hint: str = "") -> None:
+        message = f"{where}: {found!r} is not {expected}"
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.where = where
+
+
+class PrerequisiteError(HaMonitorError):
+    """This machine lacks something (rights, a kernel feature, a program): what, and how to get it."""
+
+
+class PacketRejected(HaMonitorError):
+    """A peer or a stranger sent something unusable; ``reason`` is the name of a counter."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+
+
+class NetlinkError(HaMonitorError):
+    """The kernel refused a request about links, addresses or rules."""
+
+
+class AgentError(HaMonitorError):
+    """A Resource's start, stop or status could not be carried out."""
+
+
+class SinkError(HaMonitorError):
+    """Nagios or Zabbix did not take what was sent: what was tried, what came back."""
+
+
+class ControlError(HaMonitorError):
+    """The daemon could not be asked, or refused an order."""

@@ -1,0 +1,273 @@
+"""The nouns of the field as frozen values: what is configured, and the states things can be in.
+
+Everything else in the package speaks in these words.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ha_monitor.timebase import MS, SECOND
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+REPORTER = "_reporter"  # pseudo-group: whoever holds its Lease speaks for the cluster
+CLOCK_DRIFT = 0.001  # bound on the difference of two machines' raw clock rates
+
+
+class Ballot(NamedTuple):
+    """Never used twice, also not across restarts. The one under which a Lease was won is its Epoch."""
+
+    counter: int
+    node: int
+    incarnation: int
+
+
+NO_BALLOT = Ballot(0, 0, 0)
+
+
+class NodeState(enum.Enum):
+    """What a Node is to its cluster."""
+
+    JOINING = "joining"  # configured, not heard yet
+    ONLINE = "online"
+    STANDBY = "standby"  # takes part in votes, takes no group
+    SUSPECT = "suspect"  # every Link is silent, the grace time runs
+    LOST = "lost"
+    STOPPED = "stopped"  # said goodbye
+
+
+class LinkState(enum.Enum):
+    """What a Link to one peer carries."""
+
+    UNKNOWN = "unknown"  # nothing heard since start
+    UP = "up"
+    LATE = "late"  # a beat is overdue, not yet silent
+    ONE_WAY = "one-way"  # heard, but the peer does not hear us
+    DOWN = "down"
+
+
+class GroupState(enum.Enum):
+    """What a ResourceGroup does on the Node that speaks."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    DEGRADED = "degraded"  # served, but something in it failed and no other Node is better
+    STOPPING = "stopping"
+    MOVING = "moving"  # released to a named successor
+    FAILED = "failed"  # could not be started here
+    BLOCKED = "blocked"  # a stop failed: nobody may start it until an operator looked
+
+
+class ResourceState(enum.Enum):
+    """What an agent says about a Resource. Silence and surprises are FAILED or UNKNOWN, never STOPPED."""
+
+    UNKNOWN = "unknown"
+    STOPPED = "stopped"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    BLOCKED = "blocked"  # its stop failed
+
+
+class Cause(enum.Enum):
+    """Why a group moved, started or stopped. A closed list: the code is an interface."""
+
+    CLUSTER_STARTED = "cluster-started"
+    NODE_SILENT = "node-silent"  # the Owner was heard on no Link until its Lease ended
+    LEASE_LOST = "lease-lost"  # the Owner was heard, but did not renew: stalled, or cut from the majority
+    DAEMON_DIED = "daemon-died"  # the Owner's guard released for its dead core
+    DAEMON_STOPPED = "daemon-stopped"  # clean stop with hand-over
+    DAEMON_RESTARTED = "daemon-restarted"  # adopted what it held, service untouched
+    CARRIER_LOST = "carrier-lost"
+    LINK_ISOLATED = "link-isolated"
+    RESOURCE_FAILED = "resource-failed"
+    START_FAILED = "start-failed"
+    STOP_FAILED = "stop-failed"
+    ADDRESS_DUPLICATE = "address-duplicate"
+    STANDBY_ORDERED = "standby-ordered"
+    SWITCHOVER_ORDERED = "switchover-ordered"
+    FAILBACK = "failback"
+    HIGHER_EPOCH = "higher-epoch"
+
+
+class TransitionKind(enum.Enum):
+    """How a transition is to be read by an operator."""
+
+    FAILURE = "failure"
+    PLANNED = "planned"
+    FAILBACK = "failback"
+    OPERATOR = "operator"
+
+
+class Protection(enum.IntEnum):
+    """How far the promise "at most one Owner" is enforced now."""
+
+    BEST_EFFORT = 0
+    USER_SPACE_LEASE = 1
+    KERNEL_LEASE = 2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Heartbeat interval and length of a Lease; the Lease is a whole number of beats."""
+
+    interval_ns: int = 100 * MS
+    lease_ns: int = SECOND
+
+    @property
+    def owner_lease_ns(self) -> int:
+        """How long an Owner counts its Lease from before the sending: T * (1 - drift)."""
+        return int(self.lease_ns * (1 - CLOCK_DRIFT))
+
+
+TIMINGS: Mapping[str, Timing] = {
+    "lan": Timing(100 * MS, SECOND),
+    "fast": Timing(50 * MS, 500 * MS),
+    "metal": Timing(20 * MS, 300 * MS),
+    "gentle": Timing(SECOND, 10 * SECOND),
+}
+
+
+@dataclass(frozen=True)
+class Voter:
+    """A Node or the Witness. ``addresses``: Link name to the address where its heartbeats arrive."""
+
+    index: int
+    name: str
+    addresses: Mapping[str, Address]
+    is_witness: bool = False
+
+
+class FailbackKind(enum.Enum):
+    """When a group goes back to its preferred Node."""
+
+    NEVER = "never"
+    MANUAL = "manual"
+    AFTER = "after"
+    BETWEEN = "between"
+
+
+@dataclass(frozen=True)
+class Failback:
+    """``after_ns``: how long the preferred Node must be healthy. Window in minutes of the local day."""
+
+    kind: FailbackKind = FailbackKind.NEVER
+    after_ns: int = 0
+    window: tuple[int, int] = (0, 0)
+
+
+class ResourceKind(enum.Enum):
+    """By which convention a Resource is started, stopped and probed."""
+
+    VIP = "vip"
+    SYSTEMD = "systemd"
+    COMMAND = "command"
+
+
+class Run(enum.Enum):
+    """Where a Resource runs."""
+
+    OWNER = "owner"
+    EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One member of a group. ``name`` is unique in the cluster: address, unit or command name."""
+
+    name: str
+    kind: ResourceKind
+    run: Run = Run.OWNER
+    address: Interface | None = None  # vip
+    device: str = ""  # vip: empty means the device that bears the address's network
+    unit: str = ""  # systemd
+    start: str = ""  # command lines
+    stop: str = ""
+    status: str = ""
+    pidfile: str = ""  # command: process to watch, so that its exit is seen at once
+    start_timeout_ns: int = 20 * SECOND
+    stop_timeout_ns: int = 20 * SECOND
+    status_timeout_ns: int = 5 * SECOND
+    status_interval_ns: int = SECOND
+
+
+@dataclass(frozen=True)
+class Group:
+    """A ResourceGroup: the unit of transfer. Started left to right, stopped right to left."""
+
+    name: str
+    prefer: tuple[str, ...]  # Node names, best first; every Node that may own it
+    resources: tuple[Resource, ...] = ()
+    failback: Failback = Failback()
+
+    @property
+    def addresses(self) -> tuple[Resource, ...]:
+        """The service addresses, in order."""
+        return tuple(r for r in self.resources if r.kind is ResourceKind.VIP)
+
+
+@dataclass(frozen=True)
+class ZabbixSink:
+    """``[publish.zabbix]``: trapper destination."""
+
+    server: str = ""  # host:port
+    api: str = ""  # URL for `provision zabbix`
+    credentials: str = ""  # file with user/password or token for the API
+
+
+@dataclass(frozen=True)
+class NagiosSink:
+    """``[publish.nagios]``: one or more ways in."""
+
+    nsca_ng: str = ""  # host:port
+    nsca_ng_secret: str = ""  # file with identity and password lines
+    command_file: str = ""
+    spool: str = ""  # check_result_path
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """Everything that the two files say, checked. The same on every Node and the Witness."""
+
+    name: str
+    nodes: tuple[Voter, ...]
+    witness: Voter | None
+    groups: tuple[Group, ...]
+    timing: Timing = Timing()
+    port: int = 694
+    start_grace_ns: int = 3 * SECOND
+    digest: str = ""  # 16 hex digits over what must be the same everywhere
+    nagios: NagiosSink | None = None
+    zabbix: ZabbixSink | None = None
+    voters: tuple[Voter, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the voters: Nodes in order, then the Witness; index is the position."""
+        object.__setattr__(self, "voters", self.nodes + ((self.witness,) if self.witness else ()))
+
+    @property
+    def majority(self) -> int:
+        """Votes needed: more than half of the configured voters."""
+        return len(self.voters) // 2 + 1
+
+    def voter(self, name: str) -> Voter:
+        """The voter of that name. Raises KeyError."""
+        for voter in self.voters:
+            if voter.name == name:
+                return voter
+        raise KeyError(name)
+
+    def group(self, name: str) -> Group:
+        """The group of that name. Raises KeyError."""
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise KeyError(name)

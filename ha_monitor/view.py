@@ -1,0 +1,197 @@
+"""The published picture: what one voter knows, as plain values ready for JSON.
+
+The core fills it, the shell adds stamps, processes and sinks; facts, plugins, `status` and `explain` read it.
+Lengths of time are milliseconds (``_ms``) or seconds (``_s``); -1 stands for unknown. States are the
+values of the enums in model.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TransitionView:
+    """One change of a group's Owner, as told to people and to both monitoring systems."""
+
+    ident: str = ""  # unique: Node, incarnation and number
+    group: str = ""
+    at_ns: int = 0  # wall clock
+    kind: str = ""
+    cause: str = ""
+    sentence: str = ""
+    node_from: str = ""
+    node_to: str = ""
+    epoch: str = ""
+    phases_ms: dict[str, float] = field(default_factory=dict)  # detect, decide, stop, start, announce, total
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """One Node (or the Witness) as this voter sees it."""
+
+    name: str
+    is_self: bool
+    is_witness: bool
+    state: str
+    age_ms: int  # since its last report; 0 for oneself
+    eligible: bool
+    eligible_reason: str
+    groups_active: int
+    stall_max_ms: int
+    uptime_s: int
+    version: str
+    config_digest: str
+    rtt_ms: float = -1.0
+
+
+@dataclass(frozen=True)
+class LinkView:
+    """One Link to one peer. Loss over the last minute."""
+
+    peer: str
+    link: str
+    state: str
+    loss_pct: float
+    rtt_ms: float
+    jitter_ms: float
+    late: int  # counter of late heartbeats
+
+
+@dataclass(frozen=True)
+class AddressView:
+    """One service address. ``holders``: how many Nodes say that they have it open."""
+
+    name: str
+    holders: int
+    device: str
+    is_present: bool
+    is_open: bool
+    duplicate_mac: str
+    competing: int
+    announcements: int
+
+
+@dataclass(frozen=True)
+class ResourceView:
+    """One Resource on this Node."""
+
+    name: str
+    kind: str
+    run: str
+    state: str
+    detail: str
+    since_s: int
+    start_ms: int
+    stop_ms: int
+    stop_failed: bool
+    failures: int
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """One ResourceGroup as this voter sees it."""
+
+    name: str
+    state: str  # on the Owner; STOPPED when nobody owns it
+    owner: str  # "" when nobody
+    owners: int
+    preferred: bool
+    candidates: tuple[str, ...]
+    eligible: bool  # this Node for this group
+    eligible_reason: str
+    epoch: str
+    lease_left_ms: int
+    renewal_margin_pct: int  # least part of the Lease left at a renewal in the last minute, Owner only
+    failback: str  # policy
+    failback_pending: bool
+    failback_eta_s: int
+    moves_1h: int
+    last: TransitionView
+    addresses: tuple[AddressView, ...]
+    resources: tuple[ResourceView, ...]
+    explain: tuple[str, ...]  # sentences: why it is where it is, what would happen next
+
+
+@dataclass(frozen=True)
+class MaintenanceView:
+    """Maintenance of the cluster."""
+
+    is_on: bool
+    left_s: int
+    why: str
+    who: str
+
+
+@dataclass(frozen=True)
+class ProcessView:
+    """One process of this daemon. ``pss_kib`` 0 when unknown."""
+
+    role: str
+    pid: int
+    restarts: int
+    pss_kib: int
+    scheduling: str
+    locked: bool
+
+
+@dataclass(frozen=True)
+class SinkView:
+    """One way to Nagios or Zabbix, filled by the publisher."""
+
+    name: str
+    kind: str
+    state: str  # ok, backlog, down
+    queue: int
+    oldest_s: int
+    sent: int
+    refused: int
+    dropped: int
+    delay_s: float
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that one voter knows at one moment."""
+
+    cluster: str
+    self_name: str
+    role: str  # node or witness
+    state: str  # ok, degraded, at-risk, down
+    state_reason: str
+    protection: int
+    protection_detail: str
+    nodes_online: int
+    nodes_expected: int
+    votes: int
+    votes_needed: int
+    is_quorate: bool
+    witness: str  # name, "" if none is configured
+    witness_state: str
+    config_digest: str
+    config_match: bool
+    version: str
+    version_match: bool
+    reporter: str
+    reporter_changes: int
+    maintenance: MaintenanceView
+    interval_ms: int
+    lease_ms: int
+    incarnation: str
+    is_abstaining: bool
+    pauses: int
+    stall_max_ms: int
+    nodes: tuple[NodeView, ...]
+    links: tuple[LinkView, ...]
+    groups: tuple[GroupView, ...]
+    rejected: dict[str, int] = field(default_factory=dict)  # packets by reason, added by the shell
+    processes: tuple[ProcessView, ...] = ()  # added by the shell
+    is_realtime: bool = False
+    restarts: int = 0
+    stamp_ns: int = 0  # wall clock when it was made
+    sinks: tuple[SinkView, ...] = ()  # added by the publisher
+
+
+Json = dict[str, Any]
