@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ha_monitor.messages import Heartbeat, MaintenanceNote, Release
+from ha_monitor.messages import Heartbeat, MaintenanceNote
 from ha_monitor.model import Ballot, Cause, ResourceState, TransitionKind
 
 
@@ -127,14 +127,13 @@ class ProbeResource:
 
 @dataclass(frozen=True)
 class PrepareGoodbye:
-    """At once: seal these under reserved sequences and hand them to the guard; replaces what it
-    had. Empty: nothing to say.
+    """At once: seal these under reserved sequences and hand them to the guard; replaces what it had.
 
-        ``is_peer_eligible``: whether another Node could take over; if not, the guard restarts the core instead.
+    Each carries the Releases that hold once this core is reaped and its addresses are closed. Empty:
+    nobody could take over, so the guard restarts the core instead.
     """
 
-    releases: tuple[Release, ...]
-    is_peer_eligible: bool
+    heartbeats: tuple[Heartbeat, ...]
 
 
 @dataclass(frozen=True)
