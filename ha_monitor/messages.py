@@ -124,6 +124,26 @@ class MaintenanceNote:
 
 
 @dataclass(frozen=True)
+class TransitionNote:
+    """A change of Owner as its maker stamped it; spread for some seconds so that every voter can tell it.
+
+    ``at_ns``: the maker's wall clock. ``kind`` and ``cause`` are values of model.TransitionKind and
+    model.Cause. ``phases_ms``: detect, stop, decide, start, total, as far as they apply.
+    """
+
+    ident: str
+    group: str
+    at_ns: int
+    kind: str
+    cause: str
+    sentence: str
+    node_from: str
+    node_to: str
+    epoch: str
+    phases_ms: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class GroupReport:
     """How the sender stands to one group. ``epoch`` other than NO_BALLOT: it holds a *won* Lease."""
 
@@ -177,5 +197,6 @@ class Heartbeat:
     report: NodeReport
     messages: tuple[LeaseMessage, ...] = ()
     requests: tuple[SwitchRequest, ...] = ()
+    transitions: tuple[TransitionNote, ...] = ()
     echo_sent_ns: int = 0
     echo_held_ns: int = 0

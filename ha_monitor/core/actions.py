@@ -69,10 +69,7 @@ class Announce:
 
 @dataclass(frozen=True)
 class CloseAddresses:
-    """At once: close these service addresses in the kernel, end announcements, remove them.
-
-    -> AddressClosed if it was the whole group.
-    """
+    """At once: close these addresses in the kernel, end announcements, remove them. -> AddressClosed"""
 
     group: str
     resources: tuple[str, ...]
@@ -161,7 +158,7 @@ class SaveStandby:
 class ReportTransition:
     """A group moved, started or stopped: told to people and to both monitoring systems, never lost.
 
-    Phases in ns: lengths of what passed between the last sign of the old Owner and the opening here.
+    At once -> TransitionStamped. Phases in ns: lengths of what passed between the last sign of the old Owner and the opening here.
     ``node_from``/``node_to`` empty: nobody.
     """
 

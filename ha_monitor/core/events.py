@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ha_monitor.messages import Heartbeat, MaintenanceNote
+from ha_monitor.messages import Heartbeat, MaintenanceNote, TransitionNote
 from ha_monitor.model import Ballot, ResourceState
 
 
@@ -47,7 +47,7 @@ class VoterStateSaved:
 
 @dataclass(frozen=True)
 class AddressClosed:
-    """All service addresses of the group are closed in the kernel and removed, acknowledged (or not)."""
+    """The addresses named in CloseAddresses are closed in the kernel and removed, acknowledged (or not)."""
 
     group: str
     is_closed: bool
@@ -158,6 +158,13 @@ class BlockCleared:
 
 
 @dataclass(frozen=True)
+class TransitionStamped:
+    """The answer to ReportTransition: the shell gave it an identity and the wall clock's time."""
+
+    note: TransitionNote
+
+
+@dataclass(frozen=True)
 class StopOrdered:
     """This daemon shall end. ``hands_over`` False: planned restart, let go of nothing."""
 
@@ -199,6 +206,7 @@ Event = (
     | MaintenanceOrdered
     | FailbackWindowChanged
     | BlockCleared
+    | TransitionStamped
     | StopOrdered
     | EpochsLoaded
     | Adopted
