@@ -1,1 +1,4 @@
-"""Hosts on one machine, in network namespaces: demo, end-to-end tests and benchmarks."""
+"""A cast of hosts on one machine: network namespaces joined by bridges, faults, outside observers.
+
+Demo, end-to-end tests and benchmarks all stand on it. Start at ``ha_monitor.lab.lab.Lab``.
+"""

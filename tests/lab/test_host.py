@@ -1,0 +1,118 @@
+"""What a host owns, and that nobody else sees it."""
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from ha_monitor.lab.cast import CAST
+from ha_monitor.lab.lab import Lab
+from ha_monitor.lab.problems import LabError
+
+pytestmark = pytest.mark.lab
+
+
+def test_hosts_reach_each_other_on_every_link(lab: Lab):
+    for address in ("192.0.2.13", "198.51.100.13", "2001:db8:0:1::13", "2001:db8:0:2::13"):
+        lab.host("pub2").exec(["ping", "-c1", "-W2", address])
+    with pytest.raises(LabError):
+        lab.host("client").exec(["ping", "-c1", "-W1", "198.51.100.13"])
+
+
+def test_a_host_has_its_own_name_processes_and_directories(lab: Lab):
+    host = lab.host("pub2")
+    assert host.exec(["hostname"]).stdout == "pub2\n"
+    assert host.exec(["sh", "-c", "ls -d /proc/[0-9]* | wc -l"]).stdout.strip() in ("2", "3", "4")
+    for directory in ("/run", "/tmp", "/etc/ha-monitor", "/var/lib/ha-monitor", "/var/log"):
+        host.exec(["sh", "-c", f"echo here > {directory}/mark"])
+        assert host.path(f"{directory}/mark").read_text() == "here\n"
+        assert lab.host("pub3").exec(["test", "-e", f"{directory}/mark"], check=False).returncode == 1
+        assert not Path(f"{directory}/mark").exists()
+
+
+def test_no_node_sees_a_directory_of_the_monitoring_server(lab: Lab):
+    mon = lab.host("mon")
+    marks = ["/run", "/tmp", "/etc/ha-monitor", "/etc", "/var/lib", "/var/spool", "/var/log"]
+    for directory in marks:
+        mon.exec(["sh", "-c", f"echo secret > {directory}/only-on-mon"])
+    find = ["find", "/run", "/tmp", "/etc", "/var", "-name", "only-on-mon"]
+    assert len(mon.exec(find).stdout.splitlines()) >= len(marks)
+    for node in ("pub2", "pub3"):
+        assert lab.host(node).exec(find).stdout == ""
+        shown = lab.host(node).exec(["cat", "/proc/self/mountinfo"]).stdout
+        assert "hosts/mon" not in shown
+        assert f"/{lab.name}/hosts/{node}/run" in shown
+        assert lab.host(node).exec(["ls", f"/run/ha-monitor-lab/{lab.name}"], check=False).returncode != 0
+
+
+def test_what_is_changed_in_etc_stays_on_the_host(lab: Lab):
+    before = Path("/etc/hostname").read_text()
+    lab.host("pub2").exec(["sh", "-c", "echo changed > /etc/hostname"])
+    assert Path("/etc/hostname").read_text() == before
+    assert lab.host("pub3").exec(["cat", "/etc/hostname"]).stdout == before
+
+
+def test_a_private_directory_is_shown_at_any_path_and_again_after_power_on(lab: Lab, tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    host = lab.host("mon")
+    host.bind(tmp_path, "/etc/some/where")
+    assert host.exec(["cat", "/etc/some/where/file"]).stdout == "mine"
+    host.power_off()
+    host.power_on()
+    assert host.exec(["cat", "/etc/some/where/file"]).stdout == "mine"
+    assert lab.host("pub2").exec(["test", "-e", "/etc/some"], check=False).returncode == 1
+
+
+def test_power_off_ends_every_process_at_once_and_empties_memory(lab: Lab):
+    host = lab.host("pub3")
+    stubborn = host.spawn(["sh", "-c", "trap '' TERM; sleep 1000"])
+    host.exec(["sh", "-c", "echo kept > /var/lib/ha-monitor/kept; echo lost > /run/lost"])
+    host.power_off()
+    assert not stubborn.is_alive()
+    assert not host.is_on()
+    with pytest.raises(LabError, match="pub3: has no power"):
+        host.exec(["true"])
+    host.power_on()
+    assert host.exec(["cat", "/var/lib/ha-monitor/kept"]).stdout == "kept\n"
+    assert host.exec(["test", "-e", "/run/lost"], check=False).returncode == 1
+    lab.host("pub2").exec(["ping", "-c1", "-W2", CAST["pub3"].v4()])
+
+
+def test_a_spawned_daemon_outlives_its_caller_and_is_reaped_by_the_host(lab: Lab):
+    host = lab.host("client")
+    daemon = host.spawn(["sleep", "0.2"], log="/var/log/sleep.log")
+    assert daemon.pid in [process.pid for process in host.processes()]
+    time.sleep(0.4)
+    assert not os.path.exists(f"/proc/{daemon.pid}")
+
+
+def test_a_program_that_takes_too_long_is_ended_with_its_children(lab: Lab):
+    with pytest.raises(LabError, match=r"still running after 0\.2 s"):
+        lab.host("client").exec(["sh", "-c", "sleep 1000 & wait"], timeout=0.2)
+    assert lab.host("client").processes() == []
+
+
+def test_a_missing_program_and_a_failing_one_are_named(lab: Lab):
+    with pytest.raises(LabError, match="client: no-such-program"):
+        lab.host("client").exec(["no-such-program"])
+    with pytest.raises(LabError, match="exit 3: oh no"):
+        lab.host("client").exec(["sh", "-c", "echo oh no >&2; exit 3"])
+
+
+def test_a_popen_of_the_caller_is_its_own_child(lab: Lab):
+    process = lab.host("client").popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.communicate(b"through", timeout=5)[0] == b"through"
+    assert process.returncode == 0
+
+
+def test_a_socket_lives_in_the_network_of_the_host(lab: Lab):
+    with lab.host("client").socket(socket.AF_INET, socket.SOCK_DGRAM) as inside:
+        inside.bind((CAST["client"].v4(), 0))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside,
+        pytest.raises(OSError, match="Cannot assign"),
+    ):
+        outside.bind((CAST["client"].v4(), 0))
