@@ -158,7 +158,8 @@ class SaveStandby:
 class ReportTransition:
     """A group moved, started or stopped: told to people and to both monitoring systems, never lost.
 
-    At once -> TransitionStamped. Phases in ns: lengths of what passed between the last sign of the old Owner and the opening here.
+    At once -> TransitionStamped.
+    Phases in ns: lengths of what passed between the last sign of the old Owner and the opening here.
     ``node_from``/``node_to`` empty: nobody.
     """
 

@@ -24,10 +24,8 @@ class BeatCount:
 
     def count(self, sent_ns: int, at_ns: int) -> None:
         """Count a packet by its sender's stamp; answers between two beats count for nothing."""
-        if self.last_sent_ns == 0:
-            beats = 1
-        else:
-            beats = round((sent_ns - self.last_sent_ns) / self.interval_ns)
+        since_ns = sent_ns - self.last_sent_ns if self.last_sent_ns else self.interval_ns
+        beats = round(since_ns / self.interval_ns)
         if beats < 1:
             return
         self.last_sent_ns = sent_ns

@@ -69,9 +69,7 @@ class ServiceAddresses:
     Times are ns of the Lease clock. Raises NetlinkError where the kernel refuses.
     """
 
-    def __init__(
-        self, cluster_name: str, addresses: Iterable[ServiceAddress], valid_ns: int
-    ) -> None:
+    def __init__(self, cluster_name: str, addresses: Iterable[ServiceAddress], valid_ns: int) -> None:
         """Open all sockets. ``valid_ns``: how long an address outlives the last ``tick``."""
         raise NotImplementedError
 
@@ -103,9 +101,7 @@ class ServiceAddresses:
         """Put ``sending`` in the window, acknowledged by the kernel. ``sending`` must rise."""
         raise NotImplementedError
 
-    def step(
-        self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None
-    ) -> None:
+    def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None) -> None:
         """Activate the last sending and arm the next, (sending, timeout_ns), in one transaction."""
         raise NotImplementedError
 
