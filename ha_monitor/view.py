@@ -7,8 +7,9 @@ values of the enums in model.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -195,3 +196,61 @@ class View:
 
 
 Json = dict[str, Any]
+
+T = TypeVar("T")
+
+
+def read_view(data: Mapping[str, Any]) -> View:
+    """The View that `dataclasses.asdict` and JSON made plain.
+
+    Keys of a newer daemon are ignored, keys with a default may miss. Raises ValueError for anything
+    that is no View.
+    """
+    try:
+        return View(
+            **{
+                **_known(View, data),
+                "maintenance": _one(MaintenanceView, data["maintenance"]),
+                "nodes": _several(NodeView, data["nodes"]),
+                "links": _several(LinkView, data["links"]),
+                "groups": tuple(_group(group) for group in data["groups"]),
+                "processes": _several(ProcessView, data.get("processes", ())),
+                "sinks": _several(SinkView, data.get("sinks", ())),
+            }
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"this is no view of ha-monitor: {type(error).__name__} {error}") from error
+
+
+def _group(data: Mapping[str, Any]) -> GroupView:
+    return GroupView(
+        **{
+            **_known(GroupView, data),
+            "candidates": tuple(data["candidates"]),
+            "last": _one(TransitionView, data["last"]),
+            "addresses": _several(AddressView, data["addresses"]),
+            "resources": _several(ResourceView, data["resources"]),
+            "explain": tuple(data["explain"]),
+        }
+    )
+
+
+def read_transition(data: Mapping[str, Any]) -> TransitionView:
+    """One transition that JSON made plain. Raises ValueError."""
+    try:
+        return _one(TransitionView, data)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"this is no transition: {error}") from error
+
+
+def _several(kind: type[T], rows: Any) -> tuple[T, ...]:
+    return tuple(_one(kind, row) for row in rows)
+
+
+def _one(kind: type[T], row: Mapping[str, Any]) -> T:
+    return kind(**_known(kind, row))
+
+
+def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(kind)}
+    return {name: value for name, value in row.items() if name in names}
