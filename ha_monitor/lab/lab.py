@@ -133,16 +133,32 @@ class Lab:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        os.makedirs(STATE_ROOT, exist_ok=True)
-        # The file stays: removing it would let two processes lock two different files.
-        with open(Path(STATE_ROOT) / f"{self.name}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LabError(
-                    f"lab {self.name}: another process is bringing it up or down; wait for it"
-                ) from None
+        path = Path(STATE_ROOT) / f"{self.name}.lock"
+        with _locked(path) as lock:
+            if lock is None:
+                raise LabError(f"lab {self.name}: another process is bringing it up or down; wait for it")
             yield
+            if not self.directory.exists():
+                path.unlink()
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int | None]:
+    """The file's descriptor while this process alone holds its lock, or None."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The file may have been removed, and made anew by a third, since it was opened.
+            is_current = path.exists() and os.fstat(lock).st_ino == path.stat().st_ino
+        except BlockingIOError:
+            is_current = False
+        yield lock if is_current else None
+    finally:
+        os.close(lock)
 
 
 def refuse_without_rights() -> None:
