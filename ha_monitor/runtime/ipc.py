@@ -10,6 +10,15 @@ What every child finds in its environment (file descriptors as decimal numbers):
 - ``HA_MONITOR_SELF``: this voter's name
 
 Worker and publisher end when their pair is closed: guard and core are both gone then.
+
+| from, to | kind | other members |
+|---|---|---|
+| core, worker | start, stop, probe | group, resource, operation_id; start: epoch, a list of three |
+| core, worker | note | group, resource, expected (a ResourceState value) |
+| worker, core | report | the members of events.ResourceReported; state as its value |
+| core, publisher | view | view: view.View as JSON |
+| core, publisher | transition | transition: view.TransitionView as JSON; sent again until acknowledged |
+| publisher, core | ack | ident: of the transition, once it is in the outbox on disk |
 """
 
 from __future__ import annotations
