@@ -1,122 +1,77 @@
 """One group's candidate and Owner side on one Node: ASK, PREPARE, arm, PROPOSE, renew, RELEASE.
 
-Pure: every method takes the moment and returns what is to be done, in order. The caller
+The rules are in docs/lease.md. Pure: every method takes the moment and returns what is to be done, in that
+order. The caller
 
 - routes `Say` to that voter, its own index to its own VoterSeat, and answers back into `receive`;
 - does `Arm` in the kernel and calls `armed` with the time that it read after the acknowledgement;
 - on `Prepared` adds the addresses closed, probes for strangers, then calls `resume` (or `give_up`);
-- on `Won` and `Renewed` activates `sending` for the group's addresses;
+- on `Won` and `Renewed` activates ``sending`` for the group's addresses;
 - on `Ended` closes the group at once;
-- calls `beat` once per heartbeat interval in every phase and `expire` when `deadline_ns` is reached.
+- calls `beat` once per heartbeat interval in every phase, and `expire` when ``deadline_ns`` is reached.
 
-Kept beside the briefed interface: `Won` and `Renewed` carry ballot and sending, `SendingNumbers` is shared by
-all groups of a core because the numbers are keys in one kernel set.
+`Won` and `Renewed` carry ballot and sending. A running Lease may pass to a higher ballot of the same Node
+without an interruption: that is a `Renewed` with another ballot.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
-from ha_monitor.messages import Accept, Asked, LeaseMessage, Promise, Refuse
-from ha_monitor.model import Ballot, Cause, Timing
+from ha_monitor.core.bids import (
+    Arm,
+    Bid,
+    Denied,
+    Ended,
+    Output,
+    Phase,
+    Prepared,
+    Renewed,
+    Say,
+    Sending,
+    SendingNumbers,
+    Won,
+)
+from ha_monitor.messages import (
+    Accept,
+    Answer,
+    Ask,
+    Asked,
+    LeaseMessage,
+    Prepare,
+    Promise,
+    Propose,
+    Refuse,
+    Release,
+)
+from ha_monitor.model import NO_BALLOT, Ballot, Cause, Timing
+from ha_monitor.timebase import MS
 
+__all__ = [
+    "Arm",
+    "Denied",
+    "Ended",
+    "LeaseSeeker",
+    "Output",
+    "Phase",
+    "Prepared",
+    "Renewed",
+    "Say",
+    "SendingNumbers",
+    "Won",
+]
 
-@dataclass(frozen=True)
-class Say:
-    """Send this to that voter (or to the own one)."""
-
-    voter: int
-    message: LeaseMessage
-
-
-@dataclass(frozen=True)
-class Arm:
-    """Let the kernel know this sending for that long; then call `armed`."""
-
-    sending: int
-    timeout_ns: int
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A majority promised OPEN: add the addresses closed, probe, then `resume`."""
-
-    ballot: Ballot
-
-
-@dataclass(frozen=True)
-class Won:
-    """The Lease begins. ``ballot`` is its Epoch."""
-
-    ballot: Ballot
-    sending: int
-    end_ns: int
-
-
-@dataclass(frozen=True)
-class Renewed:
-    """The Lease was extended; ``ballot`` may be higher than before. ``margin_ns``: what was left of it."""
-
-    ballot: Ballot
-    sending: int
-    end_ns: int
-    margin_ns: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The Lease is over here: close at once."""
-
-    cause: Cause
-
-
-@dataclass(frozen=True)
-class Denied:
-    """No Lease for now: `seek` again at ``until_ns``. ``owner``: voter index of who holds it, -1 if unknown."""
-
-    until_ns: int
-    owner: int
-
-
-Output = Say | Arm | Prepared | Won | Renewed | Ended | Denied
-
-
-class Phase(enum.Enum):
-    """How far a group's seeker is. HELD lasts through a change of ballot under a running Lease."""
-
-    IDLE = "idle"
-    ASKING = "asking"
-    PREPARING = "preparing"
-    PREPARED = "prepared"  # waits for `resume`
-    ARMING = "arming"
-    PROPOSING = "proposing"
-    HELD = "held"
-
-
-class SendingNumbers:
-    """Strictly rising numbers for all groups of one core: max(previous + 1, Lease clock)."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def take(self, at_ns: int) -> int:
-        """The next number."""
-        self._last = max(self._last + 1, at_ns)
-        return self._last
+ARM_LEAST_NS = 20 * MS  # a kernel may read a timeout below a jiffy as "none"
+JIFFY_NS = 10 * MS  # at the lowest tick rate, 100 Hz
+CANDIDATE_BEATS_MAX = 30  # a candidate whose answers are older than this asks again
 
 
 class LeaseSeeker:
-    """Seeks, holds and lets go of one group's Lease."""
+    """Seeks, holds and lets go of one group's Lease.
 
-    phase: Phase
-    ballot: Ballot  # Epoch while HELD, NO_BALLOT without a Lease
-    end_ns: int  # of the Lease on the own clock, 0 without one
-    counter: int  # highest used or heard
-    ask_again_ns: int  # when to `seek` next, 0: now
-    deadline_ns: int | None  # when to call `expire`
-    released: Ballot  # highest RELEASE known
+    ``ballot`` is the Epoch while HELD; ``end_ns`` the Lease's end on the own clock; ``counter`` the highest
+    used or heard; ``ask_again_ns`` when to `seek` next; ``released`` the highest RELEASE known.
+    """
 
     def __init__(
         self,
@@ -129,62 +84,348 @@ class LeaseSeeker:
         numbers: SendingNumbers | None = None,
         hold_ns: int = 0,
     ) -> None:
-        raise NotImplementedError
+        self.group = group
+        self.node = node
+        self.incarnation = incarnation
+        self.voters = tuple(voters)
+        self.timing = timing
+        self.hold_ns = hold_ns or timing.lease_ns
+        self.counter = counter_floor
+        self.phase = Phase.IDLE
+        self.ballot = NO_BALLOT
+        self.end_ns = 0
+        self.ask_again_ns = 0
+        self.released = NO_BALLOT
+        self._numbers = numbers or SendingNumbers()
+        self._asked: dict[int, tuple[Asked, int]] = {}  # answers to ASK and when they came
+        self._bid: Bid | None = None  # the ballot in use: wanted, or held and renewed
+        self._arming = 0
+        self._sendings: dict[int, Sending] = {}
+        self._raised_ns = 0  # when a held Lease last asked for a higher ballot
+
+    # -- what the caller asks ------------------------------------------------------------------------------
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When `expire` must be called; None without a Lease."""
+        return self.end_ns if self.phase is Phase.HELD else None
+
+    @property
+    def majority(self) -> int:
+        """Votes needed."""
+        return len(self.voters) // 2 + 1
+
+    def releasable(self) -> tuple[Ballot, ...]:
+        """The ballots under which voters may hold something for this core; empty without a Lease.
+
+        Two while a held Lease passes to a higher ballot.
+        """
+        if self.phase is not Phase.HELD:
+            return ()
+        used = [sending.ballot for sending in self._sendings.values()]
+        return tuple(sorted({self.ballot, *used}))
+
+    def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
+        """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
+        held = [
+            (asked.epoch, asked.owner, came_ns + asked.remaining_ns - at_ns)
+            for asked, came_ns in self._asked.values()
+            if asked.answer is Answer.HELD and came_ns + asked.remaining_ns > at_ns
+        ]
+        if not held:
+            return None
+        epoch, owner, remaining_ns = max(held)
+        return owner, epoch, remaining_ns
+
+    # -- becoming the Owner --------------------------------------------------------------------------------
 
     def seek(self, at_ns: int) -> list[Output]:
         """Begin: ASK every voter. Nothing while already busy."""
-        raise NotImplementedError
+        if self.phase is not Phase.IDLE:
+            return self.expire(at_ns)
+        self.phase = Phase.ASKING
+        self._asked.clear()
+        return self._ask_all()
 
     def reclaim(self, at_ns: int) -> list[Output]:
-        """A restarted core whose own Node's Lease is still known: PREPARE at once, without ASK."""
-        raise NotImplementedError
-
-    def receive(
-        self, sender: int, message: Asked | Promise | Accept | Refuse, at_ns: int
-    ) -> list[Output]:
-        """Take a voter's answer."""
-        raise NotImplementedError
+        """A restarted core whose own Node's Lease is still known PREPAREs at once, without ASK."""
+        return self._prepare(at_ns) if self.phase is Phase.IDLE else []
 
     def resume(self, at_ns: int) -> list[Output]:
         """After `Prepared`: the addresses are there, closed; go on to arm."""
-        raise NotImplementedError
+        if self.phase is not Phase.PREPARED:
+            return []
+        self.phase = Phase.PROPOSING
+        return self._arm(at_ns)
 
     def armed(self, sending: int, is_armed: bool, at_ns: int) -> list[Output]:
-        """The kernel answered; ``at_ns`` was read after that and is the Lease's beginning if this sending wins."""
-        raise NotImplementedError
+        """The kernel answered; ``at_ns`` was read after that: the Lease begins there if this one wins."""
+        outputs = self.expire(at_ns)
+        if sending != self._arming or self._bid is None:
+            return outputs
+        self._arming = 0
+        if not is_armed:
+            # Without the kernel's word there is no Lease to be had; one already held runs on.
+            return outputs + (self._deny(at_ns, -1) if self.phase is Phase.PROPOSING else [])
+        bid, targets = self._bid, self._targets(self._bid)
+        self._sendings[sending] = Sending(bid.ballot, at_ns, targets)
+        return outputs + [
+            Say(v, Propose(self.group, bid.ballot, sending, incarnation, self.hold_ns))
+            for v, incarnation in targets.items()
+        ]
+
+    def give_up(self, at_ns: int) -> list[Output]:
+        """Stop being a candidate: a stranger has the address, or no longer eligible. Nothing while HELD."""
+        if self.phase is not Phase.HELD:
+            self._forget()
+            self.ask_again_ns = at_ns + self._part_of_a_beat()
+        return []
+
+    # -- answers -------------------------------------------------------------------------------------------
+
+    def receive(self, sender: int, message: LeaseMessage, at_ns: int) -> list[Output]:
+        """Take a voter's answer; what is due comes first."""
+        outputs = self.expire(at_ns)
+        if message.group != self.group or sender not in self.voters:
+            return outputs
+        if isinstance(message, Asked):
+            return outputs + self._take_asked(sender, message, at_ns)
+        if isinstance(message, Promise):
+            return outputs + self._take_promise(sender, message, at_ns)
+        if isinstance(message, Refuse):
+            return outputs + self._take_refuse(sender, message, at_ns)
+        if isinstance(message, Accept):
+            return outputs + self._take_accept(sender, message, at_ns)
+        return outputs
+
+    def _take_asked(self, sender: int, message: Asked, at_ns: int) -> list[Output]:
+        self.hear_release(message.released)
+        self.hear_ballot(message.epoch)
+        self._asked[sender] = message, at_ns
+        if self.phase is Phase.ASKING:
+            return self._judge_asked(at_ns)
+        if self._bid is not None and message.answer is Answer.ABSTAIN:
+            self._note_other(self._bid, sender, message)
+            return self._judge_bid(at_ns)
+        return []
+
+    def _judge_asked(self, at_ns: int) -> list[Output]:
+        is_open = {voter: self._is_open_to_me(asked) for voter, (asked, _) in self._asked.items()}
+        votes = [voter for voter, yes in is_open.items() if yes]
+        if self._is_majority(votes):
+            return self._prepare(at_ns)
+        shut = [self._asked[voter] for voter, yes in is_open.items() if not yes]
+        if len(shut) <= len(self.voters) - self.majority:
+            return []
+        # Own clock and voter's clock may differ in rate, so ask a little later than told.
+        opens = sorted(came + asked.remaining_ns + asked.remaining_ns // 1000 for asked, came in shut)
+        needed = self.majority - len(votes)
+        until_ns = max(opens[min(needed, len(opens)) - 1], at_ns + MS)
+        held = self.holder(at_ns)
+        return self._deny(until_ns, held[0] if held else -1)
+
+    def _take_promise(self, sender: int, message: Promise, at_ns: int) -> list[Output]:
+        bid = self._bid
+        if bid is None or message.ballot != bid.ballot:
+            return []
+        bid.promises[sender] = message
+        bid.others.pop(sender, None)
+        return self._judge_bid(at_ns)
+
+    def _take_refuse(self, sender: int, message: Refuse, at_ns: int) -> list[Output]:
+        self.hear_ballot(message.promised)
+        bid = self._bid
+        if bid is None or message.asked != bid.ballot:
+            return []
+        self._note_other(bid, sender, message)
+        return self._judge_bid(at_ns)
+
+    def _note_other(self, bid: Bid, sender: int, message: Asked | Refuse) -> None:
+        bid.promises.pop(sender, None)
+        bid.others[sender] = message
+
+    def _judge_bid(self, at_ns: int) -> list[Output]:
+        """Go on when a majority is OPEN; a mere candidate gives up when none can come."""
+        bid = self._bid
+        assert bid is not None, "only an answer to a bid leads here"
+        if self._is_majority(bid.open_voters()):
+            if self.phase is Phase.PREPARING:
+                self.phase = Phase.PREPARED
+                return [Prepared(bid.ballot)]
+            # A held Lease on its way to a higher ballot need not wait for the next beat.
+            is_new = self.phase is Phase.HELD and bid.ballot != self.ballot and not self._has_sent(bid)
+            return self._arm(at_ns) if is_new and not self._arming else []
+        shut = len(bid.others) + len(bid.promises) - len(bid.open_voters())
+        if self.phase is Phase.HELD or shut <= len(self.voters) - self.majority:
+            return []
+        return self._deny(at_ns + self._part_of_a_beat(), -1)
+
+    def _take_accept(self, sender: int, message: Accept, at_ns: int) -> list[Output]:
+        sending = self._sendings.get(message.sending)
+        if sending is None or not self._counts(sending, sender, message):
+            return []
+        sending.accepted.add(sender)
+        end_ns = self._lease_end_ns(sending, at_ns)
+        if not self._is_majority(sending.accepted) or end_ns <= max(at_ns, self.end_ns):
+            return []
+        return self._extend(message.sending, sending.ballot, end_ns, at_ns)
+
+    def _extend(self, number: int, ballot: Ballot, end_ns: int, at_ns: int) -> list[Output]:
+        was_held, margin_ns = self.phase is Phase.HELD, self.end_ns - at_ns
+        if ballot != self.ballot:
+            self._sendings = {n: s for n, s in self._sendings.items() if s.ballot == ballot}
+        self.phase, self.ballot, self.end_ns = Phase.HELD, ballot, end_ns
+        if was_held:
+            return [Renewed(ballot, number, end_ns, margin_ns)]
+        self._raised_ns = at_ns
+        return [Won(ballot, number, end_ns)]
+
+    # -- beat by beat --------------------------------------------------------------------------------------
 
     def beat(self, at_ns: int) -> list[Output]:
-        """Once per interval: renew, or repeat to silent voters."""
-        raise NotImplementedError
+        """Once per interval: renew, or repeat what silent voters did not answer."""
+        outputs = self.expire(at_ns)
+        self._prune(at_ns)
+        if self.phase is Phase.ASKING:
+            return outputs + self._ask_all()
+        if self._bid is None or self.phase is Phase.PREPARED:
+            return outputs
+        if self.phase is Phase.HELD:
+            return outputs + self._renew(self._bid, at_ns)
+        if at_ns - self._bid.since_ns > self._candidate_max_ns():
+            return outputs + self._deny(at_ns + self._part_of_a_beat(), -1)
+        outputs += self._prepare_missing(self._bid)
+        return outputs + (self._arm(at_ns) if self.phase is Phase.PROPOSING else [])
+
+    def _renew(self, bid: Bid, at_ns: int) -> list[Output]:
+        if self._must_raise(bid, at_ns):
+            self._raised_ns = at_ns
+            return self._bid_higher(at_ns)
+        outputs = self._prepare_missing(bid)
+        return outputs + (self._arm(at_ns) if self._is_majority(bid.open_voters()) else [])
+
+    def _must_raise(self, bid: Bid, at_ns: int) -> bool:
+        """A held Lease needs a higher ballot: its majority is lost, or a voter can never come back to it.
+
+        The latter happens to every voter that lost its memory, since its floor is the wall clock's. Once
+        per Lease is enough then: a majority still renews. A lost majority asks at each beat.
+        """
+        if bid.highest_against() < bid.ballot:
+            return False
+        is_lost = not self._is_majority(bid.open_voters()) or self._is_overdue(at_ns)
+        return is_lost or at_ns - self._raised_ns >= self.timing.lease_ns
+
+    def _is_overdue(self, at_ns: int) -> bool:
+        """No majority accepted what was sent two beats ago or later."""
+        sent_ns = self.end_ns - self.timing.owner_lease_ns
+        return at_ns - sent_ns > 2 * self.timing.interval_ns + self.timing.interval_ns // 2
+
+    def _prepare_missing(self, bid: Bid) -> list[Output]:
+        is_open = bid.open_voters()
+        return [Say(v, Prepare(self.group, bid.ballot)) for v in self.voters if v not in is_open]
+
+    def _prune(self, at_ns: int) -> None:
+        """Forget sendings whose acceptance could not extend anything any more."""
+        oldest_ns = at_ns - self.timing.lease_ns
+        self._sendings = {n: s for n, s in self._sendings.items() if s.sent_ns >= oldest_ns}
+
+    # -- the end -------------------------------------------------------------------------------------------
 
     def expire(self, at_ns: int) -> list[Output]:
         """Run what is due: `Ended` when the Lease is over, else nothing."""
-        raise NotImplementedError
-
-    def give_up(self, at_ns: int) -> list[Output]:
-        """Stop being a candidate (a stranger has the address, no longer eligible). Nothing while HELD."""
-        raise NotImplementedError
+        if self.phase is not Phase.HELD or at_ns < self.end_ns:
+            return []
+        self._forget()
+        return [Ended(Cause.LEASE_LOST)]
 
     def release(self, successor: int, cause: Cause, at_ns: int) -> list[Output]:
         """After the addresses are closed: RELEASE to all voters, forget ballot and sendings. No `Ended`."""
-        raise NotImplementedError
-
-    def releasable(self) -> tuple[Ballot, ...]:
-        """The ballots that a goodbye by proxy must name; empty without a Lease."""
-        raise NotImplementedError
+        ballots = self.releasable()
+        self._forget()
+        self.ask_again_ns = at_ns + self._part_of_a_beat()
+        for ballot in ballots:
+            self.hear_release(ballot)
+        return [Say(v, Release(self.group, b, successor, cause)) for b in ballots for v in self.voters]
 
     def hear_higher(self, epoch: Ballot, from_node: int) -> list[Output]:
-        """A valid claim of a won Lease: `Ended` if it is higher, from another Node, and this one is HELD."""
-        raise NotImplementedError
+        """A valid claim of a won Lease: if it is higher and another Node's, this one is over at once."""
+        self.hear_ballot(epoch)
+        if self.phase is not Phase.HELD or from_node == self.node or epoch <= self.ballot:
+            return []
+        self._forget()
+        return [Ended(Cause.HIGHER_EPOCH)]
 
     def hear_ballot(self, ballot: Ballot) -> None:
-        """Any ballot seen anywhere raises the counter, so that this one's next is higher."""
-        raise NotImplementedError
+        """Any ballot seen anywhere: the own next one will be higher."""
+        self.counter = max(self.counter, ballot.counter)
 
     def hear_release(self, ballot: Ballot) -> None:
         """A RELEASE seen: the next ASK carries it to voters that missed it."""
-        raise NotImplementedError
+        self.hear_ballot(ballot)
+        self.released = max(self.released, ballot)
 
-    def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
-        """Who holds it as voters told: owner, Epoch, remaining ns. None if nobody said so lately."""
-        raise NotImplementedError
+    def _forget(self) -> None:
+        """A ballot dies with its Lease: a later ACCEPT finds nothing that it could extend."""
+        self.phase, self.ballot, self.end_ns = Phase.IDLE, NO_BALLOT, 0
+        self._bid, self._arming = None, 0
+        self._sendings = {}
+
+    # -- small parts, one rule each ------------------------------------------------------------------------
+
+    def _ask_all(self) -> list[Output]:
+        return [Say(voter, Ask(self.group, self.released)) for voter in self.voters]
+
+    def _prepare(self, at_ns: int) -> list[Output]:
+        self.phase = Phase.PREPARING
+        return self._bid_higher(at_ns)
+
+    def _bid_higher(self, at_ns: int) -> list[Output]:
+        self._bid = Bid(self._next_ballot(), at_ns)
+        self._arming = 0
+        return self._prepare_missing(self._bid)
+
+    def _next_ballot(self) -> Ballot:
+        self.counter += 1
+        return Ballot(self.counter, self.node, self.incarnation)
+
+    def _arm(self, at_ns: int) -> list[Output]:
+        self._arming = self._numbers.take(at_ns)
+        # The kernel's timers follow the slewed clock (up to 10 % slow) and round up to a jiffy.
+        timeout_ns = self.timing.owner_lease_ns * 9 // 10 - JIFFY_NS
+        return [Arm(self._arming, max(ARM_LEAST_NS, timeout_ns))]
+
+    def _has_sent(self, bid: Bid) -> bool:
+        return any(sending.ballot == bid.ballot for sending in self._sendings.values())
+
+    def _targets(self, bid: Bid) -> dict[int, int]:
+        """PROPOSE goes only to voters that promised OPEN, under the incarnation of that promise."""
+        return {voter: bid.promises[voter].voter_incarnation for voter in bid.open_voters()}
+
+    def _counts(self, sending: Sending, sender: int, message: Accept) -> bool:
+        """Only ACCEPTs of that very ballot and sending, by the life of the voter that promised."""
+        is_asked = sending.targets.get(sender) == message.voter_incarnation
+        return is_asked and message.ballot == sending.ballot
+
+    def _lease_end_ns(self, sending: Sending, at_ns: int) -> int:  # noqa: ARG002  the arrival must not matter
+        """Counted from before the sending, never from the answer."""
+        return sending.sent_ns + self.timing.owner_lease_ns
+
+    def _is_majority(self, votes: Collection[int]) -> bool:
+        return len(votes) >= self.majority
+
+    def _is_open_to_me(self, asked: Asked) -> bool:
+        is_mine = asked.answer is Answer.HELD and asked.owner == self.node
+        return asked.answer is Answer.OPEN or is_mine
+
+    def _deny(self, until_ns: int, owner: int) -> list[Output]:
+        self._forget()
+        self.ask_again_ns = until_ns
+        return [Denied(until_ns, owner)]
+
+    def _candidate_max_ns(self) -> int:
+        return CANDIDATE_BEATS_MAX * self.timing.interval_ns
+
+    def _part_of_a_beat(self) -> int:
+        """Drawn from index and counter, so that two candidates that met once do not meet again."""
+        drawn = ((self.node + 1) * 2_654_435_761 + self.counter * 40_503) % 997
+        return self.timing.interval_ns * (1 + drawn) // 998

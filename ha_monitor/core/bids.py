@@ -1,0 +1,126 @@
+"""What a seeker of a Lease wants done, and what it remembers of a ballot and of each sending.
+
+The values of `core.leases`, which re-exports those that its caller needs.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from ha_monitor.messages import Asked, LeaseMessage, Promise, Refuse
+from ha_monitor.model import NO_BALLOT, Ballot, Cause
+
+
+@dataclass(frozen=True)
+class Say:
+    """Send this to that voter (or to the own one)."""
+
+    voter: int
+    message: LeaseMessage
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Let the kernel know this sending for that long; then call `armed`."""
+
+    sending: int
+    timeout_ns: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A majority promised OPEN: add the addresses closed, probe, then `resume`."""
+
+    ballot: Ballot
+
+
+@dataclass(frozen=True)
+class Won:
+    """The Lease begins. ``ballot`` is its Epoch."""
+
+    ballot: Ballot
+    sending: int
+    end_ns: int
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """The Lease was extended; ``ballot`` may be higher than before. ``margin_ns``: what was left of it."""
+
+    ballot: Ballot
+    sending: int
+    end_ns: int
+    margin_ns: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The Lease is over here: close at once."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True)
+class Denied:
+    """No Lease for now: `seek` again at ``until_ns``. ``owner``: who holds it (voter index), -1 unknown."""
+
+    until_ns: int
+    owner: int
+
+
+Output = Say | Arm | Prepared | Won | Renewed | Ended | Denied
+
+
+class Phase(enum.Enum):
+    """How far a group's seeker is. HELD lasts through a change of ballot under a running Lease."""
+
+    IDLE = "idle"
+    ASKING = "asking"
+    PREPARING = "preparing"
+    PREPARED = "prepared"  # waits for `resume`
+    PROPOSING = "proposing"  # armed or about to be, waits for a majority
+    HELD = "held"
+
+
+class SendingNumbers:
+    """Strictly rising numbers for all groups of one core: they are the keys of one set in the kernel.
+
+    Never below the Lease clock, so that they do not repeat after a restart within the same boot.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def take(self, at_ns: int) -> int:
+        """The next number."""
+        self._last = max(self._last + 1, at_ns)
+        return self._last
+
+
+@dataclass
+class Bid:
+    """What the voters said to one ballot."""
+
+    ballot: Ballot
+    since_ns: int
+    promises: dict[int, Promise] = field(default_factory=dict)
+    others: dict[int, Asked | Refuse] = field(default_factory=dict)  # what else they answered
+
+    def open_voters(self) -> list[int]:
+        """Who promised it as OPEN and did not take that back."""
+        return [voter for voter, promise in self.promises.items() if promise.is_open]
+
+    def highest_against(self) -> Ballot:
+        """The highest ballot that stands against it somewhere."""
+        return max((r.promised for r in self.others.values() if isinstance(r, Refuse)), default=NO_BALLOT)
+
+
+@dataclass
+class Sending:
+    """One PROPOSE to some voters. ``sent_ns``: read after the kernel armed it and before it was built."""
+
+    ballot: Ballot
+    sent_ns: int
+    targets: dict[int, int]  # voter to the incarnation that it promised as
+    accepted: set[int] = field(default_factory=set)
