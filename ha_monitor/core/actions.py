@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ha_monitor.messages import Heartbeat, MaintenanceNote
-from ha_monitor.model import Ballot, Cause, ResourceState, TransitionKind
+from ha_monitor.model import Ballot, Cause, TransitionKind
 
 
 @dataclass(frozen=True)
@@ -197,15 +197,6 @@ class Exit:
     code: int
 
 
-@dataclass(frozen=True)
-class NoteResource:
-    """Begin watching a Resource in a new way: expected state, so that the worker probes accordingly."""
-
-    group: str
-    resource: str
-    expected: ResourceState
-
-
 Action = (
     SaveVoterState
     | SendHeartbeat
@@ -227,5 +218,4 @@ Action = (
     | Log
     | OrderAnswered
     | Exit
-    | NoteResource
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ha_monitor.messages import Heartbeat, MaintenanceNote, TransitionNote
-from ha_monitor.model import Ballot, ResourceState
+from ha_monitor.model import ResourceState
 
 
 @dataclass(frozen=True)
@@ -172,21 +172,6 @@ class StopOrdered:
     cause: str = "daemon-stopped"  # a model.Cause value
 
 
-@dataclass(frozen=True)
-class EpochsLoaded:
-    """What the disk remembered at start: highest counter seen in the last life."""
-
-    counter: int
-
-
-@dataclass(frozen=True)
-class Adopted:
-    """What was found at start: the group's addresses stand open under a window that is still alive."""
-
-    group: str
-    epoch: Ballot
-
-
 Event = (
     DeadlinePassed
     | HeartbeatReceived
@@ -208,6 +193,4 @@ Event = (
     | BlockCleared
     | TransitionStamped
     | StopOrdered
-    | EpochsLoaded
-    | Adopted
 )

@@ -62,7 +62,7 @@ def link_of_addresses(group: Group, addresses: Mapping[str, Address]) -> dict[st
 
 
 def isolated_links(peers: Iterable[Peer], links: Iterable[str], at_ns: int) -> frozenset[str]:
-    """Links on which this Node hears nobody, while a peer heard elsewhere says that it hears somebody there."""
+    """Links on which this Node hears nobody, while a peer heard elsewhere hears somebody there."""
     peers = list(peers)
     isolated = set()
     for link in links:

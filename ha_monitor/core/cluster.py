@@ -1,0 +1,527 @@
+"""The decision core of one voter: takes in one event, returns what must now be done, in that order.
+
+Never waits, sends, reads a clock or draws a random number. The order within a step is a rule of
+the Lease (docs/lease.md): what is due on the own Lease first, then the event, then the beat, then
+judgements about others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ha_monitor.core import events as ev
+from ha_monitor.core.actions import (
+    Action,
+    Announce,
+    Exit,
+    OrderAnswered,
+    PrepareGoodbye,
+    RepairAddress,
+    SaveEpoch,
+    SaveMaintenance,
+    SaveStandby,
+    SaveVoterState,
+    SendHeartbeat,
+)
+from ha_monitor.core.nodes import Peer
+from ha_monitor.core.placement import reporter_group
+from ha_monitor.core.report import make_view
+from ha_monitor.core.situation import Situation
+from ha_monitor.core.tenure import Tenure
+from ha_monitor.core.voter import VoterSeat
+from ha_monitor.messages import (
+    Accept,
+    Ask,
+    Asked,
+    Heartbeat,
+    LeaseMessage,
+    MaintenanceNote,
+    NodeReport,
+    Prepare,
+    Promise,
+    Propose,
+    Refuse,
+    Release,
+    SwitchRequest,
+    TransitionNote,
+)
+from ha_monitor.model import REPORTER, Cause, ClusterConfig, GroupState, NodeState
+from ha_monitor.timebase import MS, SECOND
+from ha_monitor.view import View
+
+SPREAD_FOR_NS = 3 * SECOND  # how long requests and notes of transitions ride on heartbeats
+REQUESTS_MAX = 8
+ANSWERED_MAX = 64
+COUNTER_SAVED_EVERY = 1024  # ballots between two writes of the highest counter
+
+
+class ClusterCore:
+    """Decides for one voter: a Node, or the Witness."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        self_index: int,
+        incarnation: int,
+        started_at_ns: int,
+        seat: VoterSeat,
+        counter_floor: int = 0,
+        standby: bool = False,
+        maintenance: MaintenanceNote | None = None,
+        version: str = "",
+    ) -> None:
+        self.situation = Situation(config, self_index, incarnation, seat, started_at_ns)
+        self.situation.is_standby = standby
+        if maintenance is not None:
+            self.situation.take_maintenance(maintenance, started_at_ns)
+        self.version = version
+        groups = (*config.groups, reporter_group(config, REPORTER))
+        self.tenures = {g.name: Tenure(self.situation, g, counter_floor, started_at_ns) for g in groups}
+        self.transitions: dict[str, TransitionNote] = {}  # latest of each group
+        self.duplicates: dict[str, str] = {}
+        self.competing: dict[str, int] = {}
+        self.announcements: dict[str, int] = {}
+        self.reporter_changes = 0
+        self.is_stopped = False
+        self._next_beat_ns = started_at_ns
+        self._has_begun = False
+        self._beat_is_due = False
+        self._greetings: set[int] = set()
+        self._spread: list[tuple[int, TransitionNote]] = []  # (until, note)
+        self._requests: list[tuple[int, SwitchRequest]] = []
+        self._answered: list[int] = []
+        self._goodbye: tuple[Heartbeat, ...] = ()
+        self._saved_counter = counter_floor
+        self._reporter = ""
+
+    # The step
+
+    def step(self, event: ev.Event, at_ns: int) -> tuple[Action, ...]:
+        """Take in one event at ``at_ns`` on the Lease clock; return what must now be done, in order."""
+        if self.is_stopped:
+            return ()
+        situation = self.situation
+        situation.out = []
+        if not self._has_begun:
+            self._begin(at_ns)
+        self._note_stall(event, at_ns)
+        for tenure in self.tenures.values():
+            tenure.expire(at_ns)
+        self._HANDLERS[type(event)](self, event, at_ns)
+        if at_ns >= self._next_beat_ns:
+            self._beat(at_ns)
+        situation.look_at_peers(at_ns)
+        for tenure in self.tenures.values():
+            tenure.place(at_ns)
+        self._finish_stopping(at_ns)
+        self._flush(at_ns)
+        return self._take_actions()
+
+    @property
+    def next_deadline_ns(self) -> int:
+        """When `step` must be called at the latest, with DeadlinePassed if nothing else came."""
+        at_ns = self._stepped_at_ns
+        times = [t for tenure in self.tenures.values() if (t := tenure.deadline_ns(at_ns)) is not None]
+        return min([self._next_beat_ns, *(t for t in times if t > at_ns)])
+
+    _stepped_at_ns = 0
+
+    def view(self, at_ns: int) -> View:
+        """The published picture at ``at_ns``; without what only the shell knows."""
+        return make_view(self, at_ns)
+
+    def _begin(self, at_ns: int) -> None:
+        self._has_begun = True
+        for tenure in self.tenures.values():
+            tenure.begin(at_ns)
+
+    def _take_actions(self) -> tuple[Action, ...]:
+        out = self.situation.out
+        seat = self.situation.seat
+        if seat.is_dirty:
+            # Before any answer built on it leaves, and before anything is opened on its strength.
+            out.insert(0, SaveVoterState(seat.dump()))
+        counter = max(t.seeker.counter for t in self.tenures.values())
+        if counter >= self._saved_counter + COUNTER_SAVED_EVERY or (counter and not self._saved_counter):
+            self._saved_counter = counter
+            out.append(SaveEpoch(counter))
+        return tuple(out)
+
+    def _note_stall(self, event: ev.Event, at_ns: int) -> None:
+        situation = self.situation
+        due_ns = self.next_deadline_ns if self._stepped_at_ns else at_ns
+        self._stepped_at_ns = max(self._stepped_at_ns, at_ns)
+        if situation.stalls.note(max(0, at_ns - due_ns), at_ns):
+            # It accuses nobody before the sockets are drained and one more beat has passed.
+            situation.accuse_from_ns = at_ns + situation.config.timing.interval_ns
+            situation.log(f"this process was stalled for {(at_ns - due_ns) // MS} ms", "warning")
+
+    # Beats and packets
+
+    def _beat(self, at_ns: int) -> None:
+        interval = self.situation.config.timing.interval_ns
+        self._next_beat_ns += interval
+        if self._next_beat_ns <= at_ns:
+            self._next_beat_ns = at_ns + interval  # beats missed in a stall are not made up for
+        self._beat_is_due = True
+        self._spread = [(until, note) for until, note in self._spread if until > at_ns]
+        self._requests = [(until, r) for until, r in self._requests if until > at_ns]
+        for tenure in self.tenures.values():
+            tenure.beat(at_ns)
+            tenure.keep_resources(at_ns)
+        self._watch_reporter()
+
+    def _flush(self, at_ns: int) -> None:
+        if any(tenure.arming for tenure in self.tenures.values()):
+            return  # the kernel answers next, and what follows from it rides on the same packets
+        situation = self.situation
+        targets = set(situation.peers) if self._beat_is_due else set(situation.say) | self._greetings
+        if targets:
+            report = self._node_report(at_ns)
+            for index in sorted(targets):
+                messages = tuple(situation.say.pop(index, ()))
+                for heartbeat in self._heartbeats(situation.peers[index], report, messages, at_ns):
+                    situation.emit(SendHeartbeat(heartbeat))
+        if self._beat_is_due:
+            self._renew_goodbye(at_ns)
+        self._beat_is_due = False
+        self._greetings.clear()
+
+    def _heartbeats(
+        self, peer: Peer, report: NodeReport, messages: tuple[LeaseMessage, ...], at_ns: int
+    ) -> list[Heartbeat]:
+        return [
+            Heartbeat(
+                sender=self.situation.me.index,
+                receiver=peer.voter.index,
+                link=link,
+                incarnation=self.situation.incarnation,
+                hears_incarnation=peer.incarnation if peer.is_heard(at_ns) else 0,
+                sent_ns=at_ns,
+                report=report,
+                messages=messages,
+                requests=tuple(r for _, r in self._requests),
+                transitions=tuple(note for _, note in self._spread),
+                echo_sent_ns=watch.sent_ns,
+                echo_held_ns=max(0, at_ns - watch.heard_at_ns) if watch.sent_ns else 0,
+            )
+            for link, watch in peer.links.items()
+        ]
+
+    def _node_report(self, at_ns: int) -> NodeReport:
+        situation = self.situation
+        state = NodeState.STANDBY if situation.is_standby else NodeState.ONLINE
+        return NodeReport(
+            state=NodeState.STOPPED if self.is_stopped else state,
+            groups=tuple(t.report(at_ns) for t in self.tenures.values()),
+            heard=situation.heard(at_ns),
+            config_digest=situation.config.digest,
+            version=self.version,
+            stall_max_ms=situation.stalls.max_ms(at_ns),
+            uptime_s=(at_ns - situation.started_at_ns) // SECOND,
+            maintenance=situation.maintenance_note(at_ns),
+        )
+
+    def _renew_goodbye(self, at_ns: int) -> None:
+        releases = tuple(r for t in self.tenures.values() for r in t.goodbye())
+        if not releases and not self._goodbye:
+            return
+        report = self._node_report(at_ns)
+        self._goodbye = tuple(
+            heartbeat
+            for peer in self.situation.peers.values()
+            for heartbeat in self._heartbeats(peer, report, releases, at_ns)
+            if releases
+        )
+        self.situation.emit(PrepareGoodbye(self._goodbye))
+
+    # What is heard
+
+    def _heartbeat_received(self, event: ev.HeartbeatReceived, at_ns: int) -> None:
+        heartbeat, situation = event.heartbeat, self.situation
+        peer = situation.peers.get(heartbeat.sender)
+        if peer is None or heartbeat.link not in peer.links:
+            return
+        is_mutual = heartbeat.hears_incarnation == situation.incarnation
+        was_away = not peer.is_mutual(at_ns)
+        peer.hear(heartbeat, event.arrived_ns, situation.me.index, is_mutual)
+        if not is_mutual:
+            self._greetings.add(heartbeat.sender)
+            return
+        if was_away:
+            self._reappeared(at_ns)
+        self._take_reports(peer, heartbeat, at_ns)
+        for message in heartbeat.messages:
+            self._take_message(peer, message, at_ns)
+        for request in heartbeat.requests:
+            self._take_request(request, at_ns)
+
+    def _take_reports(self, peer: Peer, heartbeat: Heartbeat, at_ns: int) -> None:
+        if self.situation.take_maintenance(heartbeat.report.maintenance, at_ns):
+            self.situation.emit(SaveMaintenance(self.situation.maintenance_note(at_ns)))
+        for report in heartbeat.report.groups:
+            if (tenure := self.tenures.get(report.group)) is not None:
+                tenure.see_report(peer, report, at_ns)
+                self.situation.seat.hear_ballot(report.group, report.epoch, at_ns)
+        for note in heartbeat.transitions:
+            self._keep_transition(note)
+
+    def _take_message(self, peer: Peer, message: LeaseMessage, at_ns: int) -> None:
+        tenure = self.tenures.get(message.group)
+        if tenure is None:
+            return  # configured there and not here: the configurations differ, which is a fact of its own
+        if isinstance(message, Ask | Prepare | Propose | Release):
+            answer = self.situation.seat.answer(peer.voter.index, message, at_ns)
+            if answer is not None:
+                self.situation.say[peer.voter.index].append(answer)
+            if isinstance(message, Release):
+                tenure.see_release(peer, message, at_ns)
+            elif isinstance(message, Prepare | Propose):
+                tenure.seeker.hear_ballot(message.ballot)
+        else:
+            assert isinstance(message, Asked | Promise | Accept | Refuse)
+            tenure.take_answer(peer.voter.index, message, at_ns)
+
+    def _reappeared(self, at_ns: int) -> None:
+        """Somebody is heard again: whoever was cut off with it may have a stale neighbour entry."""
+        for tenure in self.tenures.values():
+            if tenure.runner.opened:
+                self._announce(tenure)
+        notes = [note for note in self.transitions.values() if note.node_to == self.situation.me.name]
+        kept = {note.ident for _, note in self._spread}
+        until = at_ns + SPREAD_FOR_NS
+        self._spread.extend((until, note) for note in notes if note.ident not in kept)
+
+    def _announce(self, tenure: Tenure) -> None:
+        names = tuple(n for n in tenure.runner.addresses if n in tenure.runner.opened)
+        self.situation.emit(Announce(tenure.spec.name, names))
+
+    def _peer_refused(self, event: ev.PeerRefused, at_ns: int) -> None:
+        """A hint only, unauthenticated: it changes nothing by itself."""
+
+    def _deadline_passed(self, event: ev.DeadlinePassed, at_ns: int) -> None:
+        """What is due is done in every step."""
+
+    # The kernel
+
+    def _window_armed(self, event: ev.WindowArmed, at_ns: int) -> None:
+        self.tenures[event.group].take_armed(event, at_ns)
+
+    def _voter_state_saved(self, event: ev.VoterStateSaved, at_ns: int) -> None:
+        if not event.is_saved:
+            self.situation.log("the voter's state cannot be written: after a restart it abstains", "error")
+
+    def _address_closed(self, event: ev.AddressClosed, at_ns: int) -> None:
+        if not event.is_closed:
+            self.situation.log(f"group {event.group}: the kernel refused to close its addresses", "error")
+        self.tenures[event.group].runner.take_closed(event, at_ns)
+
+    def _duplicate_probed(self, event: ev.DuplicateProbed, at_ns: int) -> None:
+        if event.mac:
+            self.duplicates[event.resource] = event.mac
+            self.situation.log(f"address {event.resource}: {event.mac} answers for it, not claimed", "error")
+        else:
+            self.duplicates.pop(event.resource, None)
+        self.tenures[event.group].runner.take_duplicate(event, at_ns)
+
+    def _competing_claim_heard(self, event: ev.CompetingClaimHeard, at_ns: int) -> None:
+        count = self.competing[event.resource] = self.competing.get(event.resource, 0) + 1
+        if count == 1:
+            self.situation.log(f"address {event.resource}: {event.mac} claims it too", "error")
+        tenure = self._tenure_of(event.resource)
+        if tenure is not None and event.resource in tenure.runner.opened:
+            self._announce(tenure)
+
+    def _address_removed(self, event: ev.AddressRemoved, at_ns: int) -> None:
+        tenure = self._tenure_of(event.resource)
+        if tenure is not None and event.resource in tenure.runner.opened:
+            self.situation.log(f"address {event.resource}: removed by something else, put back", "warning")
+            self.situation.emit(RepairAddress(tenure.spec.name, event.resource))
+
+    def _carrier_changed(self, event: ev.CarrierChanged, at_ns: int) -> None:
+        word = "regained" if event.has_carrier else "lost"
+        self.situation.log(
+            f"device of {', '.join((event.link, *event.resources)).strip(', ')}: carrier {word}"
+        )
+        if event.has_carrier:
+            self.situation.lost_carrier.difference_update(event.resources)
+            for name in event.resources:
+                tenure = self._tenure_of(name)
+                if tenure is not None and tenure.runner.opened:
+                    self._announce(tenure)
+        else:
+            self.situation.lost_carrier.update(event.resources)
+
+    def _protection_changed(self, event: ev.ProtectionChanged, at_ns: int) -> None:
+        if (event.level, event.detail) != self.situation.protection:
+            self.situation.log(f"protection: level {event.level} {event.detail}".rstrip(), "warning")
+        self.situation.protection = (event.level, event.detail)
+
+    def _tenure_of(self, resource: str) -> Tenure | None:
+        return next((t for t in self.tenures.values() if resource in t.runner.records), None)
+
+    # Resources
+
+    def _resource_reported(self, event: ev.ResourceReported, at_ns: int) -> None:
+        tenure = self.tenures[event.group]
+        record = tenure.runner.records[event.resource]
+        before = record.state
+        if tenure.runner.take_report(event, at_ns) and record.state is not before:
+            detail = f" ({record.detail})" if record.detail else ""
+            self.situation.log(f"resource {event.resource}: {before.name} -> {record.state.name}{detail}")
+
+    def _worker_lost(self, event: ev.WorkerLost, at_ns: int) -> None:
+        self.situation.log("the worker is gone: Resource states stand as last seen", "warning")
+        for tenure in self.tenures.values():
+            tenure.runner.abandon_operations(at_ns)
+
+    # Orders
+
+    def _switch_ordered(self, event: ev.SwitchOrdered, at_ns: int) -> None:
+        problem = self._switch_problem(event.group, event.target, at_ns)
+        if problem:
+            self.situation.emit(OrderAnswered(event.order_id, False, problem))
+            return
+        target = self.situation.config.voter(event.target).index if event.target else -1
+        self.situation.log(
+            f"group {event.group}: switch to {event.target or 'another Node'} ordered by {event.who}"
+        )
+        request = SwitchRequest(event.order_id, event.group, target)
+        if self._take_request(request, at_ns):
+            self.situation.emit(OrderAnswered(event.order_id, True, "handing over"))
+        elif len(self._requests) < REQUESTS_MAX:
+            self._requests.append((at_ns + SPREAD_FOR_NS, request))
+            self.situation.emit(OrderAnswered(event.order_id, True, "passed on to the Owner"))
+        else:
+            self.situation.emit(OrderAnswered(event.order_id, False, "too many orders are under way"))
+
+    def _switch_problem(self, group: str, target: str, at_ns: int) -> str:
+        tenure = self.tenures.get(group)
+        if tenure is None or group == REPORTER:
+            return f"no group {group!r} is configured"
+        if self.situation.in_maintenance(at_ns):
+            return "the cluster is in maintenance: nothing is moved"
+        if not tenure.passage.owner or not self._is_owner_known(tenure, at_ns):
+            return f"group {group} has no Owner now"
+        if target == tenure.passage.owner:
+            return f"group {group} is on {target} already"
+        able = [p.voter.name for p in tenure.candidates()]
+        if not tenure.ineligible(at_ns) and tenure.passage.owner != self.situation.me.name:
+            able.append(self.situation.me.name)
+        if target and target not in able:
+            return f"{target} cannot take {group} now: {self._why_not(tenure, target, at_ns)}"
+        return "" if able else f"no other Node can take {group} now"
+
+    def _is_owner_known(self, tenure: Tenure, at_ns: int) -> bool:
+        if tenure.passage.owner == self.situation.me.name:
+            return tenure.runner.is_owner
+        return any(
+            p.voter.name == tenure.passage.owner and p.is_mutual(at_ns) for p in self.situation.node_peers
+        )
+
+    def _why_not(self, tenure: Tenure, target: str, at_ns: int) -> str:
+        if target == self.situation.me.name:
+            return tenure.ineligible(at_ns) or "it is not in prefer"
+        peer = next((p for p in self.situation.node_peers if p.voter.name == target), None)
+        if peer is None:
+            return "no such Node"
+        report = peer.group(tenure.spec.name)
+        return report.reason if report is not None and report.reason else f"it is {peer.state.value}"
+
+    def _take_request(self, request: SwitchRequest, at_ns: int) -> bool:
+        tenure = self.tenures.get(request.group)
+        if tenure is None or request.order_id in self._answered:
+            return False
+        if tenure.runner.state not in (GroupState.RUNNING, GroupState.DEGRADED):
+            return False
+        able = [p for p in tenure.candidates() if request.target in (-1, p.voter.index)]
+        if not able or self.situation.in_maintenance(at_ns):
+            return False
+        self._answered = [*self._answered[-ANSWERED_MAX:], request.order_id]
+        tenure.hand_over(able[0], Cause.SWITCHOVER_ORDERED, at_ns)
+        return True
+
+    def _standby_ordered(self, event: ev.StandbyOrdered, at_ns: int) -> None:
+        if event.is_standby != self.situation.is_standby:
+            self.situation.log(f"standby {'on' if event.is_standby else 'off'}, by {event.who}")
+            self.situation.is_standby = event.is_standby
+            self.situation.emit(SaveStandby(event.is_standby))
+            self._beat_is_due = True
+
+    def _maintenance_ordered(self, event: ev.MaintenanceOrdered, at_ns: int) -> None:
+        note = event.note
+        numbered = MaintenanceNote(
+            self.situation.maintenance.number + 1, note.remaining_ns, note.why, note.who
+        )
+        self.situation.take_maintenance(numbered, at_ns)
+        self.situation.emit(SaveMaintenance(numbered))
+        self._beat_is_due = True
+
+    def _failback_window_changed(self, event: ev.FailbackWindowChanged, at_ns: int) -> None:
+        self.situation.failback_open[event.group] = event.is_open
+
+    def _block_cleared(self, event: ev.BlockCleared, at_ns: int) -> None:
+        if self.tenures[event.group].runner.clear_block(at_ns):
+            self.situation.log(f"group {event.group}: block cleared by {event.who}", "warning")
+
+    def _stop_ordered(self, event: ev.StopOrdered, at_ns: int) -> None:
+        if not event.hands_over:
+            # A planned restart lets go of nothing: the next core takes it up within the Lease.
+            self.is_stopped = True
+            self.situation.emit(Exit(0))
+            return
+        self.situation.is_stopping = True
+        self._beat_is_due = True
+
+    def _finish_stopping(self, at_ns: int) -> None:
+        if not self.situation.is_stopping or self.is_stopped:
+            return
+        if any(t.runner.is_owner or t.seeker.ballot.counter for t in self.tenures.values()):
+            return
+        self.is_stopped = True
+        self._beat_is_due = True
+        for tenure in self.tenures.values():
+            tenure.arming = 0
+        self._flush(at_ns)
+        self.situation.emit(PrepareGoodbye(()))
+        self.situation.emit(Exit(0))
+
+    # Transitions
+
+    def _transition_stamped(self, event: ev.TransitionStamped, at_ns: int) -> None:
+        self._keep_transition(event.note)
+        self._spread.append((at_ns + SPREAD_FOR_NS, event.note))
+
+    def _keep_transition(self, note: TransitionNote) -> None:
+        known = self.transitions.get(note.group)
+        if note.group in self.tenures and (known is None or note.at_ns >= known.at_ns):
+            self.transitions[note.group] = note
+
+    def _watch_reporter(self) -> None:
+        owner = self.tenures[REPORTER].passage.owner
+        if owner != self._reporter and self._reporter:
+            self.reporter_changes += 1
+        self._reporter = owner
+
+    _HANDLERS: Mapping[type, Callable[..., None]] = {
+        ev.DeadlinePassed: _deadline_passed,
+        ev.HeartbeatReceived: _heartbeat_received,
+        ev.PeerRefused: _peer_refused,
+        ev.WindowArmed: _window_armed,
+        ev.VoterStateSaved: _voter_state_saved,
+        ev.AddressClosed: _address_closed,
+        ev.DuplicateProbed: _duplicate_probed,
+        ev.CompetingClaimHeard: _competing_claim_heard,
+        ev.AddressRemoved: _address_removed,
+        ev.CarrierChanged: _carrier_changed,
+        ev.ProtectionChanged: _protection_changed,
+        ev.ResourceReported: _resource_reported,
+        ev.WorkerLost: _worker_lost,
+        ev.SwitchOrdered: _switch_ordered,
+        ev.StandbyOrdered: _standby_ordered,
+        ev.MaintenanceOrdered: _maintenance_ordered,
+        ev.FailbackWindowChanged: _failback_window_changed,
+        ev.BlockCleared: _block_cleared,
+        ev.StopOrdered: _stop_ordered,
+        ev.TransitionStamped: _transition_stamped,
+    }

@@ -1,0 +1,358 @@
+"""The published picture, drawn from the core's state; and why each group is where it is, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ha_monitor.core.leases import Phase
+from ha_monitor.core.nodes import Peer
+from ha_monitor.core.resources import ResourceRecord
+from ha_monitor.core.tenure import Tenure
+from ha_monitor.messages import TransitionNote
+from ha_monitor.model import (
+    NO_BALLOT,
+    REPORTER,
+    Ballot,
+    FailbackKind,
+    GroupState,
+    LinkState,
+    NodeState,
+    Protection,
+)
+from ha_monitor.timebase import MS, SECOND, format_duration
+from ha_monitor.view import (
+    AddressView,
+    GroupView,
+    LinkView,
+    MaintenanceView,
+    NodeView,
+    ResourceView,
+    TransitionView,
+    View,
+)
+
+if TYPE_CHECKING:
+    from ha_monitor.core.cluster import ClusterCore
+
+HEALTHY = (NodeState.ONLINE, NodeState.STANDBY)
+
+
+def make_view(core: ClusterCore, at_ns: int) -> View:
+    """Everything that this voter knows at ``at_ns``."""
+    situation = core.situation
+    config = situation.config
+    groups = tuple(_group(core, t, at_ns) for t in core.tenures.values() if t.spec.name != REPORTER)
+    nodes = tuple(_node(core, index, at_ns) for index in range(len(config.voters)))
+    members = [n for n in nodes if not n.is_witness]
+    witness = next((n for n in nodes if n.is_witness), None)
+    online = sum(1 for n in members if n.state in {s.value for s in HEALTHY})
+    digests = {p.report.config_digest for p in situation.peers.values() if p.report.config_digest}
+    versions = {p.report.version for p in situation.peers.values() if p.report.version}
+    state, reason = judge_cluster(core, groups, nodes, at_ns)
+    return View(
+        cluster=config.name,
+        self_name=situation.me.name,
+        role="witness" if situation.me.is_witness else "node",
+        state=state,
+        state_reason=reason,
+        protection=int(situation.protection[0]),
+        protection_detail=situation.protection[1],
+        nodes_online=online,
+        nodes_expected=len(config.nodes),
+        votes=situation.mutual(at_ns),
+        votes_needed=config.majority,
+        is_quorate=situation.is_quorate(at_ns),
+        witness=witness.name if witness else "",
+        witness_state=witness.state if witness else "",
+        config_digest=config.digest,
+        config_match=digests <= {config.digest},
+        version=core.version,
+        version_match=versions <= {core.version},
+        reporter=core.tenures[REPORTER].passage.owner,
+        reporter_changes=core.reporter_changes,
+        maintenance=MaintenanceView(
+            is_on=situation.in_maintenance(at_ns),
+            left_s=max(0, situation.maintenance_end_ns - at_ns) // SECOND,
+            why=situation.maintenance.why,
+            who=situation.maintenance.who,
+        ),
+        interval_ms=config.timing.interval_ns // MS,
+        lease_ms=config.timing.lease_ns // MS,
+        incarnation=f"{situation.incarnation:016x}",
+        is_abstaining=situation.seat.is_abstaining(at_ns),
+        pauses=situation.stalls.pauses,
+        stall_max_ms=situation.stalls.max_ms(at_ns),
+        nodes=nodes,
+        links=tuple(link for p in situation.peers.values() for link in _links(p, at_ns)),
+        groups=groups,
+    )
+
+
+def judge_cluster(
+    core: ClusterCore, groups: tuple[GroupView, ...], nodes: tuple[NodeView, ...], at_ns: int
+) -> tuple[str, str]:
+    """The overall state with its reason: down, at-risk, degraded or ok."""
+    down = [g.name for g in groups if not g.owner and g.eligible_reason != "not in prefer"]
+    if down:
+        return "down", f"no Owner for {', '.join(down)}"
+    if not core.situation.is_quorate(at_ns):
+        return "at-risk", "no majority is heard from here"
+    alone = [g.name for g in groups if not g.candidates]
+    if alone:
+        return "at-risk", f"no other Node can take {', '.join(alone)}"
+    missing = [n.name for n in nodes if n.state not in ("online", "standby")]
+    if missing:
+        return "degraded", f"{', '.join(missing)}: not online"
+    worse = [f"{g.name} {g.state}" for g in groups if g.state not in ("running", "moving")]
+    if worse:
+        return "degraded", ", ".join(worse)
+    return _judge_small_things(core, at_ns)
+
+
+def _judge_small_things(core: ClusterCore, at_ns: int) -> tuple[str, str]:
+    broken = [
+        f"{watch.link} to {peer.voter.name} {watch.state(at_ns).value}"
+        for peer in core.situation.peers.values()
+        for watch in peer.links.values()
+        if watch.state(at_ns) in (LinkState.DOWN, LinkState.ONE_WAY)
+    ]
+    if broken:
+        return "degraded", ", ".join(broken)
+    if core.situation.protection[0] < Protection.KERNEL_LEASE:
+        return "degraded", core.situation.protection[1] or "the kernel does not enforce the Lease"
+    return "ok", ""
+
+
+def _node(core: ClusterCore, index: int, at_ns: int) -> NodeView:
+    situation = core.situation
+    voter = situation.config.voters[index]
+    if voter is situation.me:
+        return _self_node(core, at_ns)
+    peer = situation.peers[index]
+    reported_ns = max(peer.reported_at_ns, peer.started_at_ns)
+    blocked = next((g.reason for g in peer.report.groups if not g.is_eligible and g.group != REPORTER), "")
+    is_here = peer.state in HEALTHY
+    rtts = [w.rtt_ms() for w in peer.links.values() if w.rtt_ns >= 0]
+    return NodeView(
+        name=voter.name,
+        is_self=False,
+        is_witness=voter.is_witness,
+        state=peer.state.value,
+        age_ms=max(0, at_ns - reported_ns) // MS,
+        eligible=is_here and not blocked and not voter.is_witness,
+        eligible_reason=blocked if is_here else peer.state.value,
+        groups_active=sum(1 for g in peer.report.groups if g.is_open and g.group != REPORTER)
+        if is_here
+        else 0,
+        stall_max_ms=peer.report.stall_max_ms,
+        uptime_s=peer.report.uptime_s,
+        version=peer.report.version,
+        config_digest=peer.report.config_digest,
+        rtt_ms=min(rtts, default=-1.0),
+    )
+
+
+def _self_node(core: ClusterCore, at_ns: int) -> NodeView:
+    situation = core.situation
+    reasons = [r for t in core.tenures.values() if t.spec.name != REPORTER and (r := t.report(at_ns).reason)]
+    state = NodeState.STANDBY if situation.is_standby else NodeState.ONLINE
+    if not situation.me.is_witness and not situation.is_quorate(at_ns):
+        reasons.insert(0, "no majority is heard")
+    return NodeView(
+        name=situation.me.name,
+        is_self=True,
+        is_witness=situation.me.is_witness,
+        state=state.value,
+        age_ms=0,
+        eligible=not reasons and not situation.me.is_witness,
+        eligible_reason=reasons[0] if reasons else "",
+        groups_active=sum(1 for t in core.tenures.values() if t.runner.opened),
+        stall_max_ms=situation.stalls.max_ms(at_ns),
+        uptime_s=(at_ns - situation.started_at_ns) // SECOND,
+        version=core.version,
+        config_digest=situation.config.digest,
+    )
+
+
+def _links(peer: Peer, at_ns: int) -> list[LinkView]:
+    return [
+        LinkView(
+            peer=peer.voter.name,
+            link=watch.link,
+            state=watch.state(at_ns).value,
+            loss_pct=round(watch.beats.loss_pct(at_ns), 1) if watch.is_heard(at_ns) else 100.0,
+            rtt_ms=watch.rtt_ms(),
+            jitter_ms=round(watch.jitter_ns / MS, 3),
+            late=watch.late,
+        )
+        for watch in peer.links.values()
+    ]
+
+
+def owner_of(tenure: Tenure, at_ns: int) -> tuple[str, GroupState, Ballot]:
+    """Who owns the group as far as this voter knows now: name, its state, Epoch. "" if nobody."""
+    situation = tenure.situation
+    if tenure.runner.is_owner and tenure.seeker.phase is Phase.HELD:
+        return situation.me.name, tenure.runner.state, tenure.seeker.ballot
+    claims = [
+        (report.epoch, p.voter.name, report.state)
+        for p in situation.node_peers
+        if p.is_mutual(at_ns) and (report := p.group(tenure.spec.name)) and report.epoch != NO_BALLOT
+    ]
+    if claims:
+        epoch, name, state = max(claims, key=lambda claim: claim[0])
+        return name, state, epoch
+    return "", tenure.runner.state, NO_BALLOT
+
+
+def holders(tenure: Tenure, at_ns: int) -> int:
+    """How many Nodes say that they have the group's addresses open."""
+    reports = [p.group(tenure.spec.name) for p in tenure.situation.node_peers if p.is_mutual(at_ns)]
+    return bool(tenure.runner.opened) + sum(1 for r in reports if r is not None and r.is_open)
+
+
+def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:
+    situation = core.situation
+    owner, state, epoch = owner_of(tenure, at_ns)
+    own = tenure.report(at_ns)
+    able = [p.voter.name for p in tenure.candidates()] + ([situation.me.name] if own.is_eligible else [])
+    candidates = tuple(n for n in tenure.spec.prefer if n in able and n != owner)
+    is_held = tenure.seeker.phase is Phase.HELD
+    due_ns = tenure.failback_due_ns() if is_held else None
+    margins = [m for at, m in tenure.margins if at_ns - at < 60 * SECOND]
+    note = core.transitions.get(tenure.spec.name)
+    return GroupView(
+        name=tenure.spec.name,
+        state=state.value,
+        owner=owner,
+        owners=holders(tenure, at_ns) if tenure.runner.addresses else int(bool(owner)),
+        preferred=not owner or owner == tenure.spec.prefer[0],
+        candidates=candidates,
+        eligible=own.is_eligible,
+        eligible_reason=own.reason,
+        epoch=_epoch_text(epoch),
+        lease_left_ms=max(0, tenure.seeker.end_ns - at_ns) // MS if is_held else -1,
+        renewal_margin_pct=min(margins, default=-1) if is_held else -1,
+        failback=tenure.spec.failback.kind.value,
+        failback_pending=bool(tenure.better_since_ns),
+        failback_eta_s=max(0, due_ns - at_ns) // SECOND if due_ns is not None else -1,
+        moves_1h=sum(1 for at in tenure.moves if at_ns - at < 3600 * SECOND),
+        last=_transition(note) if note else TransitionView(),
+        addresses=tuple(_address(core, tenure, name, at_ns) for name in tenure.runner.addresses),
+        resources=tuple(_resource(r, at_ns) for r in tenure.runner.records.values() if not r.is_address),
+        explain=tuple(explain(core, tenure, owner, candidates, at_ns)),
+    )
+
+
+def _epoch_text(epoch: Ballot) -> str:
+    return f"{epoch.counter}.{epoch.node}.{epoch.incarnation:x}" if epoch != NO_BALLOT else ""
+
+
+def _transition(note: TransitionNote) -> TransitionView:
+    return TransitionView(
+        ident=note.ident,
+        group=note.group,
+        at_ns=note.at_ns,
+        kind=note.kind,
+        cause=note.cause,
+        sentence=note.sentence,
+        node_from=note.node_from,
+        node_to=note.node_to,
+        epoch=note.epoch,
+        phases_ms=dict(note.phases_ms),
+    )
+
+
+def _address(core: ClusterCore, tenure: Tenure, name: str, at_ns: int) -> AddressView:
+    is_open = name in tenure.runner.opened
+    return AddressView(
+        name=name,
+        holders=holders(tenure, at_ns),
+        device="",
+        is_present=is_open,
+        is_open=is_open,
+        duplicate_mac=core.duplicates.get(name, ""),
+        competing=core.competing.get(name, 0),
+        announcements=0,
+    )
+
+
+def _resource(record: ResourceRecord, at_ns: int) -> ResourceView:
+    return ResourceView(
+        name=record.spec.name,
+        kind=record.spec.kind.value,
+        run=record.spec.run.value,
+        state=record.state.value,
+        detail=record.detail,
+        since_s=(at_ns - record.since_ns) // SECOND,
+        start_ms=record.start_ms,
+        stop_ms=record.stop_ms,
+        stop_failed=record.stop_failed,
+        failures=record.failures,
+    )
+
+
+def explain(
+    core: ClusterCore, tenure: Tenure, owner: str, candidates: tuple[str, ...], at_ns: int
+) -> list[str]:
+    """Why the group is where it is, and what would happen next, one sentence each."""
+    situation = core.situation
+    lines = [_where(core, tenure, owner)]
+    lines.extend(_who_could(tenure, owner, candidates, at_ns))
+    if situation.in_maintenance(at_ns):
+        left = format_duration(situation.maintenance_end_ns - at_ns)
+        lines.append(f"The cluster is in maintenance for another {left}: nothing is moved or started.")
+    elif owner:
+        lines.append(_if_owner_fails(tenure, owner, candidates))
+        lines.append(_failback(tenure, owner, at_ns))
+    elif not situation.is_quorate(at_ns):
+        lines.append(
+            f"{situation.mutual(at_ns)} of {situation.config.majority} votes needed are heard from here:"
+            " nobody may start it before a majority is."
+        )
+    return lines
+
+
+def _where(core: ClusterCore, tenure: Tenure, owner: str) -> str:
+    note = core.transitions.get(tenure.spec.name)
+    why = f" Last change: {note.sentence}." if note else ""
+    return (f"{tenure.spec.name} is on {owner}." if owner else f"{tenure.spec.name} has no Owner.") + why
+
+
+def _who_could(tenure: Tenure, owner: str, candidates: tuple[str, ...], at_ns: int) -> list[str]:
+    situation = tenure.situation
+    lines = []
+    own = tenure.report(at_ns)
+    for name in tenure.spec.prefer:
+        if name in candidates:
+            lines.append(f"{name} could take it.")
+        elif name != owner:
+            peer = next((p for p in situation.node_peers if p.voter.name == name), None)
+            report = own if peer is None else peer.group(tenure.spec.name)
+            state = peer.state.value if peer is not None else ""
+            lines.append(
+                f"{name} cannot take it: {(report.reason if report else '') or state or 'not ready'}."
+            )
+    return lines
+
+
+def _if_owner_fails(tenure: Tenure, owner: str, candidates: tuple[str, ...]) -> str:
+    lease = format_duration(tenure.situation.config.timing.lease_ns)
+    if not candidates:
+        return f"If {owner} fails, nobody can take it over."
+    return f"If {owner} fails, {candidates[0]} takes it over once its Lease of {lease} has run out."
+
+
+def _failback(tenure: Tenure, owner: str, at_ns: int) -> str:
+    failback, best = tenure.spec.failback, tenure.spec.prefer[0]
+    if owner == best:
+        return f"{owner} is the preferred Node."
+    if failback.kind is FailbackKind.NEVER:
+        return f"It does not go back to {best} by itself (failback never)."
+    if failback.kind is FailbackKind.MANUAL:
+        command = f"ha-monitor switch {tenure.spec.name} --to {best}"
+        return f"It goes back to {best} when an operator says so: {command}."
+    due_ns = tenure.failback_due_ns()
+    if due_ns is None:
+        return f"It goes back to {best} by itself (failback {failback.kind.value}) when {best} is ready."
+    return f"It goes back to {best} in {format_duration(max(0, due_ns - at_ns))}, if {best} stays ready."

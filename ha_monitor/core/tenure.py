@@ -1,0 +1,460 @@
+"""One group's tenure on one Node: its Lease, its runner, and the decision to seek, keep or hand it over."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ha_monitor.core import placement
+from ha_monitor.core.actions import ArmWindow
+from ha_monitor.core.events import WindowArmed
+from ha_monitor.core.groups import GroupRunner, Leaving
+from ha_monitor.core.leases import (
+    Arm,
+    Denied,
+    Ended,
+    LeaseSeeker,
+    Output,
+    Phase,
+    Prepared,
+    Renewed,
+    Say,
+    Won,
+)
+from ha_monitor.core.nodes import Peer
+from ha_monitor.core.situation import Situation
+from ha_monitor.core.transitions import Passage, tell, tell_released_to_nobody
+from ha_monitor.messages import (
+    Accept,
+    Asked,
+    GroupReport,
+    LeaseMessage,
+    Promise,
+    Refuse,
+    Release,
+)
+from ha_monitor.model import (
+    NO_BALLOT,
+    REPORTER,
+    Cause,
+    FailbackKind,
+    Group,
+    GroupState,
+    NodeState,
+    ResourceState,
+)
+from ha_monitor.timebase import SECOND
+
+ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
+RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
+MOVES_KEPT = 100
+
+
+class Tenure:
+    """What this Node does about one group."""
+
+    def __init__(self, situation: Situation, spec: Group, counter_floor: int, at_ns: int) -> None:
+        self.situation = situation
+        self.spec = spec
+        config, me = situation.config, situation.me
+        self.runner = GroupRunner(spec, at_ns, situation.emit, situation.take_id)
+        self.seeker = LeaseSeeker(
+            spec.name,
+            me.index,
+            situation.incarnation,
+            [v.index for v in config.voters],
+            config.timing,
+            counter_floor,
+            situation.numbers,
+        )
+        self.passage = Passage()
+        self.links = placement.link_of_addresses(spec, me.addresses)
+        self.moves: deque[int] = deque(maxlen=MOVES_KEPT)
+        self.held_down: tuple[str, int] = ("", 0)  # why, until when
+        self.margins: deque[tuple[int, int]] = deque(maxlen=128)  # (at, percent of the Lease left)
+        self.better_since_ns = 0  # since when a preferred Node could have it
+        self.arming: int = 0  # sending number that the kernel was asked for
+        self._open_since_ns = 0
+        self._successor_named = -2  # by the last RELEASE: voter index, -1 nobody, -2 no RELEASE
+        self._releases: list[tuple[int, Release]] = []  # (beats to go, message)
+        self._is_adopting = False
+        self._is_told = True
+
+    # What happens
+
+    def begin(self, at_ns: int) -> None:
+        """At start: take up what this Node still holds a Lease for; close everything else."""
+        if self.situation.me.is_witness:
+            return
+        held = self.situation.seat.held(self.spec.name, at_ns)
+        if held is not None and held[0] == self.situation.me.index:
+            self._is_adopting = True
+            self.passage.owner = self.situation.me.name
+            self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
+            self._take(self.seeker.reclaim(at_ns), at_ns)
+        elif self.runner.addresses:
+            self.runner.close_all(at_ns)
+
+    def expire(self, at_ns: int) -> None:
+        """Run what is due on the Lease; before anything else in a step."""
+        if self.seeker.deadline_ns is not None and at_ns >= self.seeker.deadline_ns:
+            self._take(self.seeker.expire(at_ns), at_ns)
+
+    def beat(self, at_ns: int) -> None:
+        """Once per interval: renew, or ask again."""
+        self.arming = 0
+        self._repeat_releases()
+        self.runner.retry_close(at_ns)
+        self._take(self.seeker.beat(at_ns), at_ns)
+
+    def take_armed(self, event: WindowArmed, at_ns: int) -> None:
+        """The kernel answered."""
+        if event.sending == self.arming:
+            self.arming = 0
+        self._take(self.seeker.armed(event.sending, event.is_armed, at_ns), at_ns)
+
+    def take_answer(self, sender: int, message: Asked | Promise | Accept | Refuse, at_ns: int) -> None:
+        """A voter answered."""
+        self._take(self.seeker.receive(sender, message, at_ns), at_ns)
+
+    def see_release(self, peer: Peer, message: Release, at_ns: int) -> None:
+        """Another Node, or its guard, let go."""
+        self.seeker.hear_release(message.ballot)
+        if self.passage.epoch > message.ballot:
+            return  # of an earlier tenure, replayed
+        self.passage.see_release(peer.voter.name, message.cause, at_ns)
+        self._successor_named = message.successor
+        self._open_since_ns = 0
+
+    def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
+        """Another Node says how it stands to the group."""
+        if report.epoch == NO_BALLOT:
+            return
+        self.seeker.hear_ballot(report.epoch)
+        if report.epoch < self.passage.epoch:
+            return
+        is_stopping = report.state is GroupState.STOPPING
+        if self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping):
+            self.moves.append(at_ns)
+        self._successor_named = -2
+        if self.runner.state is GroupState.MOVING:
+            self.runner.state = GroupState.STOPPED
+        self._take(self.seeker.hear_higher(report.epoch, peer.voter.index), at_ns)
+
+    # The Lease's outputs
+
+    def _take(self, outputs: list[Output], at_ns: int) -> None:
+        rounds = 0
+        while outputs:
+            rounds += 1
+            assert rounds < ROUNDS_MAX, f"group {self.spec.name}: the own voter is asked without end"
+            more: list[Output] = []
+            for output in outputs:
+                more.extend(self._take_one(output, at_ns))
+            outputs = more
+
+    def _take_one(self, output: Output, at_ns: int) -> list[Output]:
+        match output:
+            case Say(voter, message):
+                return self._say(voter, message, at_ns)
+            case Arm(sending, timeout_ns):
+                return self._arm(sending, timeout_ns, at_ns)
+            case Prepared():
+                self.runner.prepare(self._is_adopting)
+                return self.seeker.resume(at_ns)
+            case Won(ballot, sending, _):
+                self.passage.won_ns = at_ns
+                self._is_told = False
+                self.held_down = ("", 0)
+                self.runner.win(ballot, sending, at_ns)
+            case Renewed(ballot, sending, _, margin_ns):
+                self.margins.append((at_ns, 100 * margin_ns // self.situation.config.timing.lease_ns))
+                self.runner.renew(ballot, sending)
+            case Ended(cause):
+                self._lose(cause, at_ns)
+            case Denied():
+                pass  # the seeker says when to ask again
+        return []
+
+    def _say(self, voter: int, message: LeaseMessage, at_ns: int) -> list[Output]:
+        me = self.situation.me.index
+        if voter != me:
+            self.situation.say[voter].append(message)
+            return []
+        assert not isinstance(message, Asked | Promise | Accept | Refuse), "a seeker only asks"
+        answer = self.situation.seat.answer(me, message, at_ns)
+        return self.seeker.receive(me, answer, at_ns) if answer is not None else []
+
+    def _arm(self, sending: int, timeout_ns: int, at_ns: int) -> list[Output]:
+        if not self.runner.addresses:
+            return self.seeker.armed(sending, True, at_ns)  # nothing for the kernel to enforce
+        self.arming = sending
+        self.situation.emit(ArmWindow(self.spec.name, sending, timeout_ns))
+        return []
+
+    def _lose(self, cause: Cause, at_ns: int) -> None:
+        if self.runner.is_owner:
+            self.situation.log(f"group {self.spec.name}: closed here ({cause.value})", "warning")
+        self._is_adopting = False
+        self._is_told = True
+        self.passage.released_cause = None
+        self.runner.lose(at_ns)
+
+    # Decisions
+
+    def place(self, at_ns: int) -> None:
+        """Seek, keep, hand over or finish handing over, as things stand now."""
+        self._note_openness(at_ns)
+        self._finish_stop(at_ns)
+        if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
+            self._give_up_start(at_ns)
+        has_candidate = bool(self.candidates())
+        self.runner.judge(has_candidate)
+        self._tell_when_up(at_ns)
+        if self.seeker.phase is Phase.IDLE:
+            if self._may_seek(at_ns):
+                self.passage.seek_ns = at_ns
+                self._take(self.seeker.seek(at_ns), at_ns)
+        elif self.seeker.phase is Phase.HELD:
+            self._consider_leaving(at_ns)
+        elif self._is_out_of_the_question(at_ns):
+            self._take(self.seeker.give_up(at_ns), at_ns)
+
+    def _is_out_of_the_question(self, at_ns: int) -> bool:
+        return not self._is_adopting and bool(self.ineligible(at_ns))
+
+    def ineligible(self, at_ns: int) -> str:
+        """Why this Node should not serve the group, "" if it may."""
+        if self.spec.name == REPORTER:
+            return "stopping" if self.situation.is_stopping else ""
+        held_down = self.held_down[0] if at_ns < self.held_down[1] else ""
+        health = self.situation.health(held_down, at_ns)
+        return placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
+
+    def candidates(self) -> list[Peer]:
+        """Other Nodes that could take the group now, best first."""
+        return placement.eligible_peers(self.spec, self.situation.node_peers)
+
+    def seek_at_ns(self, at_ns: int) -> int | None:
+        """When this Node may ask for the Lease if nothing else happens; None: not before something does."""
+        if not self._open_since_ns or self.situation.me.name not in self.spec.prefer:
+            return None
+        return max(self._open_since_ns + self._patience_ns(at_ns), self.seeker.ask_again_ns)
+
+    def _patience_ns(self, at_ns: int) -> int:
+        situation = self.situation
+        interval = situation.config.timing.interval_ns
+        if self._successor_named == situation.me.index:
+            return 0
+        ranks = placement.rank(self.spec, situation.me.name, situation.node_peers)
+        if self._successor_named >= 0:
+            ranks += 1
+        patience = ranks * interval
+        grace_end_ns = situation.started_at_ns + situation.config.start_grace_ns
+        is_first_start = at_ns < grace_end_ns and not self.passage.owner
+        awaited = placement.awaited_at_start(self.spec, situation.me.name, situation.node_peers)
+        if is_first_start and awaited:
+            patience = max(patience, grace_end_ns - self._open_since_ns)
+        return patience
+
+    def _note_openness(self, at_ns: int) -> None:
+        if not self.situation.seat.is_open(self.spec.name, at_ns):
+            self._open_since_ns = 0
+        elif not self._open_since_ns:
+            self._open_since_ns = at_ns
+
+    def _may_seek(self, at_ns: int) -> bool:
+        situation = self.situation
+        if situation.me.is_witness or situation.is_stopping or self.runner.is_busy:
+            return False
+        if at_ns < situation.accuse_from_ns or not situation.is_quorate(at_ns):
+            return False
+        if situation.in_maintenance(at_ns) and self.spec.name != REPORTER:
+            return False
+        seek_at_ns = self.seek_at_ns(at_ns)
+        return seek_at_ns is not None and at_ns >= seek_at_ns and not self.ineligible(at_ns)
+
+    def _consider_leaving(self, at_ns: int) -> None:
+        situation = self.situation
+        if not self.runner.is_owner or self.runner.is_busy:
+            return
+        if situation.in_maintenance(at_ns) and not situation.is_stopping:
+            return
+        reason = self.ineligible(at_ns)
+        able = self.candidates()
+        if situation.is_stopping:
+            self.hand_over(able[0] if able else None, Cause.DAEMON_STOPPED, at_ns)
+        elif reason and able:
+            self.hand_over(able[0], self._cause_of(reason), at_ns)
+        elif not reason:
+            self._consider_failback(at_ns)
+
+    def _cause_of(self, reason: str) -> Cause:
+        if reason == "standby":
+            return Cause.STANDBY_ORDERED
+        if reason.startswith("no carrier"):
+            return Cause.CARRIER_LOST
+        if reason.startswith("isolated"):
+            return Cause.LINK_ISOLATED
+        return Cause.STOP_FAILED if reason.endswith("stop failed") else Cause.RESOURCE_FAILED
+
+    def _consider_failback(self, at_ns: int) -> None:
+        better = placement.better_peer(self.spec, self.situation.me.name, self.situation.node_peers)
+        if better is None:
+            self.better_since_ns = 0
+            return
+        self.better_since_ns = self.better_since_ns or at_ns
+        due_ns = self.failback_due_ns()
+        if due_ns is not None and at_ns >= due_ns and self.runner.state is GroupState.RUNNING:
+            self.hand_over(better, Cause.FAILBACK, at_ns)
+
+    def failback_due_ns(self) -> int | None:
+        """When the group goes back to the preferred Node, None if it does not by itself."""
+        failback = self.spec.failback
+        if not self.better_since_ns:
+            return None
+        if failback.kind is FailbackKind.AFTER:
+            return self.better_since_ns + failback.after_ns
+        if failback.kind is FailbackKind.BETWEEN and self.situation.failback_open.get(self.spec.name):
+            return self.better_since_ns + self.situation.config.timing.lease_ns
+        return None
+
+    def hand_over(self, successor: Peer | None, cause: Cause, at_ns: int) -> None:
+        """Stop here, then release to the successor."""
+        name = successor.voter.name if successor else "nobody"
+        if self.spec.name != REPORTER:
+            self.situation.log(f"group {self.spec.name}: handing over to {name} ({cause.value})")
+        index = successor.voter.index if successor else -1
+        self.better_since_ns = 0
+        self.runner.begin_stop(Leaving(index, cause), at_ns)
+        self._finish_stop(at_ns)
+
+    def _finish_stop(self, at_ns: int) -> None:
+        if self.runner.is_owner or self.seeker.phase is not Phase.HELD:
+            return
+        leaving = self.runner.let_go()
+        if leaving is None:
+            return
+        ballot = self.seeker.ballot
+        for released in self.seeker.releasable():
+            release = Release(self.spec.name, released, leaving.successor, leaving.cause)
+            self._releases.append((RELEASE_REPEATS, release))
+        self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
+        self._is_adopting = False
+        self._successor_named = leaving.successor
+        if leaving.successor < 0 and self.spec.name != REPORTER:
+            name = self.situation.me.name
+            self.situation.emit(tell_released_to_nobody(self.spec.name, name, leaving.cause, ballot))
+
+    def _repeat_releases(self) -> None:
+        for _, release in self._releases:
+            for voter in self.situation.peers:
+                self.situation.say[voter].append(release)
+        self._releases = [(beats - 1, release) for beats, release in self._releases if beats > 1]
+
+    def _give_up_start(self, at_ns: int) -> None:
+        assert self.runner.failed is not None
+        cause, why = self.runner.failed
+        able = self.candidates()
+        self.situation.log(f"group {self.spec.name}: start failed ({why})", "error")
+        stay = placement.START_HOLD_DOWN_NS if able else 5 * SECOND
+        self.held_down = (f"start failed: {why}", at_ns + stay)
+        self._is_told = True
+        # A stranger that has the address has it for every Node: no use to send the group round.
+        successor = able[0] if able and cause is Cause.START_FAILED else None
+        self.hand_over(successor, cause, at_ns)
+
+    def _tell_when_up(self, at_ns: int) -> None:
+        is_up = self.runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
+        if self._is_told or not is_up:
+            return
+        self._is_told = True
+        name = self.situation.me.name
+        passage, epoch = self.passage, self.runner.epoch
+        was_adopting, self._is_adopting = self._is_adopting, False
+        owner = next((p for p in self.situation.node_peers if p.voter.name == passage.owner), None)
+        is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
+        cause = passage.cause(is_silent, not passage.owner)
+        if self.spec.name != REPORTER:
+            if was_adopting:
+                self.situation.log(f"group {self.spec.name}: taken up again, service not touched")
+            else:
+                self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))
+        if passage.see_owner(name, epoch, at_ns, False):
+            self.moves.append(at_ns)
+        self._successor_named = -2
+
+    # Resources
+
+    def keep_resources(self, at_ns: int) -> None:
+        """Start what should run here and does not; stop what runs here without a Lease."""
+        situation = self.situation
+        if situation.in_maintenance(at_ns) or situation.is_stopping or not situation.is_quorate(at_ns):
+            return
+        is_up = self.runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
+        for record in self.runner.records.values():
+            if record.is_address:
+                continue
+            if record.is_everywhere or is_up:
+                self._restart(record.spec.name, at_ns)
+            elif self.runner.state is GroupState.STOPPED and self.seeker.phase is Phase.IDLE:
+                self._stop_stray(record.spec.name, at_ns)
+
+    def _restart(self, name: str, at_ns: int) -> None:
+        record = self.runner.records[name]
+        if record.may_restart(at_ns):
+            self.situation.log(
+                f"resource {name}: {record.state.value}, starting it ({record.detail})", "warning"
+            )
+            if record.state is ResourceState.STOPPED:
+                record.note_failure(at_ns)
+            self.runner.start_resource(record, at_ns)
+
+    def _stop_stray(self, name: str, at_ns: int) -> None:
+        record = self.runner.records[name]
+        if record.state is ResourceState.RUNNING and not record.operation:
+            self.situation.log(f"resource {name}: runs here without a Lease, stopping it", "warning")
+            self.runner.stop_resource(record, at_ns)
+
+    # Reports
+
+    def report(self, at_ns: int) -> GroupReport:
+        """What this Node says of the group on every packet."""
+        reason = self.ineligible(at_ns) if not self.situation.me.is_witness else "witness"
+        if not reason and self.situation.me.name not in self.spec.prefer:
+            reason = "not in prefer"
+        is_held = self.seeker.phase is Phase.HELD
+        return GroupReport(
+            group=self.spec.name,
+            state=self.runner.state,
+            epoch=self.seeker.ballot if is_held else NO_BALLOT,
+            is_eligible=not reason and not self.runner.is_busy,
+            reason=reason,
+            is_open=bool(self.runner.opened),
+        )
+
+    def goodbye(self) -> tuple[Release, ...]:
+        """What the guard may say once this core is reaped and its addresses are closed."""
+        able = self.candidates()
+        if self.seeker.phase is not Phase.HELD or not able:
+            return ()
+        if any(r.must_stop for r in self.runner.records.values()):
+            return ()  # more than an address must end: the Lease has to run out
+        successor = able[0].voter.index
+        return tuple(
+            Release(self.spec.name, ballot, successor, Cause.DAEMON_DIED)
+            for ballot in self.seeker.releasable()
+        )
+
+    def deadline_ns(self, at_ns: int) -> int | None:
+        """When this group next needs a step, None if only events can change something."""
+        times = [self.seeker.deadline_ns]
+        if self.seeker.phase is Phase.IDLE:
+            times.append(self._seek_deadline_ns(at_ns))
+        return min((t for t in times if t is not None), default=None)
+
+    def _seek_deadline_ns(self, at_ns: int) -> int | None:
+        held = self.situation.seat.held(self.spec.name, at_ns)
+        if held is not None:
+            return at_ns + held[2]
+        seek_at_ns = self.seek_at_ns(at_ns)
+        return seek_at_ns if seek_at_ns is not None and seek_at_ns > at_ns else None
