@@ -219,8 +219,9 @@ class LeaseSeeker:
             return []
         # Own clock and voter's clock may differ in rate, so ask a little later than told.
         opens = sorted(came + asked.remaining_ns + asked.remaining_ns // 1000 for asked, came in shut)
-        needed = self.majority - len(votes)
-        until_ns = max(opens[min(needed, len(opens)) - 1], at_ns + MS)
+        silent = len(self.voters) - len(self._asked)  # may be open for all we know
+        needed = max(1, self.majority - len(votes) - silent)
+        until_ns = max(opens[needed - 1], at_ns + MS)
         held = self.holder(at_ns)
         return self._deny(until_ns, held[0] if held else -1)
 
