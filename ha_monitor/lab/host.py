@@ -80,6 +80,9 @@ class Host:
         init = self._start_init()
         with self._state.change() as state:
             state.inits[self.name] = init
+            enabled = dict(state.enabled.get(self.name, {}))
+        for log, *argv in enabled.values():
+            self.spawn(argv, log=log)
 
     def power_off(self) -> None:
         """No carrier and no process from one moment to the next; the disk keeps what it holds."""
@@ -172,6 +175,23 @@ class Host:
             if pid_inside(process) == inside and (found := ProcessId.of(process)):
                 return found
         raise LabError(f"{self.name}: {argv[0]} ended at once; see {log} there")
+
+    def enable(self, name: str, argv: Sequence[str], *, log: str = "/dev/null") -> ProcessId | None:
+        """Start a daemon now unless it runs, and again whenever the power comes back.
+
+        Returns its process when it was started.
+        """
+        command = list(argv)
+        with self._state.change() as state:
+            state.enabled.setdefault(self.name, {})[name] = [log, *command]
+        if not self.is_on() or any(list(p.argv) == command for p in self.processes()):
+            return None
+        return self.spawn(command, log=log)
+
+    def disable(self, name: str) -> None:
+        """No longer start this daemon at power-on; one that runs is left alone."""
+        with self._state.change() as state:
+            state.enabled.get(self.name, {}).pop(name, None)
 
     def processes(self) -> list[Process]:
         """All processes of the host but its process 1 and those that wait to be reaped."""

@@ -52,8 +52,8 @@ class LabState:
     inits: dict[str, ProcessId] = field(default_factory=dict)
     binds: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
-    daemons: dict[str, str] = field(default_factory=dict)
-    hooks: dict[str, list[str]] = field(default_factory=dict)
+    # Host -> name of a daemon -> its log and its command line: what starts with the host.
+    enabled: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     complete: bool = False
 
 
