@@ -59,7 +59,7 @@ def main() -> None:
         ):
             high = statistics.quantiles(lengths, n=100)[-1]
             print(
-                f"{groups} groups, {size} bytes, {name}: {statistics.median(lengths):.0f} us, p99 {high:.0f} us"
+                f"{groups} groups, {size} bytes, {name}: {statistics.median(lengths):.0f} us, p99 {high:.0f}"
             )
 
 

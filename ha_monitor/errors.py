@@ -6,9 +6,14 @@ nobody may catch it and carry on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class HaMonitorError(Exception):
     """Base of every error that this package raises on purpose."""
+
+
+MISSING = object()  # what stands there, where nothing does
 
 
 class ConfigError(HaMonitorError):
@@ -16,8 +21,18 @@ class ConfigError(HaMonitorError):
 
     def __init__(self, where: str, found: object, expected: str, hint: str = "") -> None:
         message = f"{where}: {found!r} is not {expected}"
+        if found is MISSING:
+            message = f"{where}: missing, expected {expected}"
         super().__init__(f"{message}; {hint}" if hint else message)
         self.where = where
+
+
+class ConfigErrors(HaMonitorError):
+    """All that is wrong in one file, so that it is mended in one go; one line each."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = tuple(errors)
 
 
 class PrerequisiteError(HaMonitorError):

@@ -36,7 +36,7 @@ from ha_monitor.messages import (
 )
 from ha_monitor.model import Ballot, Cause, GroupState, NodeState
 
-GROUPS_MAX = 16
+GROUPS_MAX = 17  # what may be configured, and the pseudo-group of the reporter
 VOTERS_MAX = 16
 HEARD_MAX = 64
 MESSAGES_MAX = 128

@@ -70,8 +70,8 @@ def test_numbers_that_only_grow_stop_at_their_largest():
             Cause,
             (
                 "cluster-started node-silent lease-lost daemon-died daemon-stopped daemon-restarted"
-                " carrier-lost link-isolated resource-failed start-failed stop-failed address-duplicate standby-ordered"
-                " switchover-ordered failback higher-epoch"
+                " carrier-lost link-isolated resource-failed start-failed stop-failed address-duplicate"
+                " standby-ordered switchover-ordered failback higher-epoch"
             ),
         ),
     ],

@@ -1,0 +1,378 @@
+"""cluster.toml: what is right becomes a ClusterConfig, every mistake a sentence that says what to write."""
+
+# ruff: noqa: E501, ISC004 (sentences stand as the operator gets them)
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ha_monitor.config import load_config, parse_config
+from ha_monitor.errors import ConfigErrors
+from ha_monitor.model import Failback, FailbackKind, Run, Timing
+from ha_monitor.plain import from_plain, to_plain
+
+MS, SECOND = 10**6, 10**9
+GOOD = """
+[cluster]
+name = "web"
+
+[nodes]
+pub2 = { lan = "192.0.2.12", direct = "198.51.100.12" }
+pub3 = { lan = "192.0.2.13", direct = "198.51.100.13" }
+
+[witness]
+mon = "192.0.2.9"
+
+[groups.www]
+prefer = ["pub2", "pub3"]
+failback = "never"
+resources = [
+  { vip = "192.0.2.100/24" },
+  { systemd = "apache2", run = "everywhere" },
+]
+
+[publish.nagios]
+nsca_ng = "192.0.2.9"
+[publish.zabbix]
+server = "192.0.2.9:10051"
+"""
+
+
+def parse(text):
+    return parse_config(text.encode())
+
+
+def mistakes(text):
+    with pytest.raises(ConfigErrors) as caught:
+        parse(text)
+    return str(caught.value).splitlines()
+
+
+def changed(old, new):
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_the_ten_settings_of_a_first_pair():
+    config = parse(GOOD)
+    assert [(voter.index, voter.name, voter.is_witness) for voter in config.voters] == [
+        (0, "pub2", False),
+        (1, "pub3", False),
+        (2, "mon", True),
+    ]
+    assert config.voters[2].addresses == {"lan": ipaddress.ip_address("192.0.2.9")}
+    assert config.timing == Timing(100 * MS, SECOND)
+    assert (config.port, config.majority) == (694, 2)
+    vip, apache = config.groups[0].resources
+    assert (vip.name, str(vip.address)) == ("192.0.2.100", "192.0.2.100/24")
+    assert (apache.name, apache.unit, apache.run) == ("apache2", "apache2.service", Run.EVERYWHERE)
+    assert config.nagios.nsca_ng == "192.0.2.9:5668"
+
+
+def test_plain_values_pass_through_json_and_come_back_the_same():
+    config = parse(GOOD)
+    assert from_plain(json.loads(json.dumps(to_plain(config)))) == config
+
+
+MISTAKES = [
+    (
+        ('name = "web"', 'name = "web"\nintervall = "1s"'),
+        "cluster.toml [cluster]: 'intervall' is not a setting of ha-monitor; did you mean 'interval'?",
+    ),
+    (
+        ("[cluster]\n", "[clutser]\n"),
+        "cluster.toml: 'clutser' is not a table of ha-monitor; did you mean 'cluster'?",
+    ),
+    (
+        ('name = "web"', ""),
+        'cluster.toml [cluster] name: missing, expected the cluster\'s name, such as "web"',
+    ),
+    (('name = "web"', "name = 7"), "cluster.toml [cluster] name: 7 is not a name: up to 32 of a-z 0-9 _ -"),
+    (
+        ('name = "web"', 'name = "web"\ntiming = "lam"'),
+        "cluster.toml [cluster] timing: 'lam' is not one of lan, fast, metal, gentle; did you mean 'lan'?",
+    ),
+    (
+        ('name = "web"', 'name = "web"\ninterval = "0.2"\nlease = "1s"'),
+        "cluster.toml [cluster] interval: '0.2' is not a time from 10 ms to 10.0 s; write a whole number and ms, s,"
+        ' m, h or d in quotes, such as "500ms"',
+    ),
+    (
+        ('name = "web"', 'name = "web"\ninterval = "300ms"\nlease = "1s"'),
+        "cluster.toml [cluster] lease: '1.0 s with beats of 300 ms' is not a whole number of at least 3 beats",
+    ),
+    (
+        ('name = "web"', 'name = "web"\ninterval = "100ms"\nlease = "200ms"'),
+        "cluster.toml [cluster] lease: '200 ms with beats of 100 ms' is not a whole number of at least 3 beats",
+    ),
+    (
+        ('name = "web"', 'name = "web"\ninterval = "50ms"\nlease = "150ms"'),
+        "cluster.toml [cluster] lease: '150ms' is not a time from 200 ms to 60.0 s",
+    ),
+    (
+        ('name = "web"', 'name = "web"\ninterval = "100ms"'),
+        "cluster.toml [cluster] lease: missing, expected a time: interval and lease are given together",
+    ),
+    (
+        ('name = "web"', 'name = "web"\ntiming = "fast"\ninterval = "100ms"\nlease = "1s"'),
+        "cluster.toml [cluster] timing: 'timing beside interval or lease' is not needed; give one or the other",
+    ),
+    (
+        ('name = "web"', 'name = "web"\nport = true'),
+        "[cluster] port: True is not a whole number from 1 to 65535",
+    ),
+    (
+        ("192.0.2.13", "192.0.2.300"),
+        "[nodes.pub3] lan: '192.0.2.300' is not an IPv4 or IPv6 address in quotes",
+    ),
+    (
+        ("pub3 =", "pub3.example ="),
+        "cluster.toml [nodes.pub3] example: {'lan': '192.0.2.13', 'direct': '198.51.100.13'} is not an IPv4 or IPv6"
+        " address in quotes; a name with dots needs quotes around it",
+    ),
+    (
+        ("192.0.2.13", "192.0.2.12"),
+        "cluster.toml [nodes] pub3 lan: '192.0.2.12' is not free; it is [nodes] pub2 lan's",
+    ),
+    (
+        ("192.0.2.100/24", "192.0.2.12/24"),
+        "cluster.toml [groups.www] vip: '192.0.2.12' is not free; it is [nodes] pub2 lan's",
+    ),
+    (
+        ('mon = "192.0.2.9"', 'mon = "192.0.2.12"'),
+        "cluster.toml [witness] mon lan: '192.0.2.12' is not free; it is [nodes] pub2 lan's",
+    ),
+    (
+        ('[witness]\nmon = "192.0.2.9"', ""),
+        "cluster.toml [witness]: missing, expected a Witness, or a third Node; two Nodes cannot tell which of them is"
+        ' cut off; name the monitoring server: mon = "192.0.2.9"',
+    ),
+    (
+        ('mon = "192.0.2.9"', 'pub2 = "192.0.2.9"'),
+        "cluster.toml [witness] pub2: 'pub2' is not another host than the Nodes; a Node's own vote is counted already",
+    ),
+    (
+        ('mon = "192.0.2.9"', ""),
+        'cluster.toml [witness]: missing, expected one Witness such as mon = "192.0.2.9"',
+    ),
+    (
+        ('mon = "192.0.2.9"', 'mon = "2001:db8::9"'),
+        "cluster.toml [witness] mon: '2001:db8::9' is not an IPv4 address, as the Nodes have on lan",
+    ),
+    (
+        ('pub3 = { lan = "192.0.2.13", direct', "pub3 = { direct"),
+        "cluster.toml [nodes] pub3: 'direct' is not a set of Links with lan; the first Link, lan, joins all Nodes and"
+        " the Witness",
+    ),
+    (
+        ('lan = "192.0.2.13", direct', 'lan = "192.0.2.13", dircet'),
+        "cluster.toml [nodes] pub2: 'direct' is not a Link that another Node has too; other Links: lan, direct,"
+        " dircet",
+    ),
+    (
+        ('direct = "198.51.100.13"', 'direct = "2001:db8::13"'),
+        "cluster.toml [nodes]: 'Link direct' is not in one family; give all its addresses as IPv4 or all as IPv6",
+    ),
+    (
+        ('pub3 = { lan = "192.0.2.13", direct = "198.51.100.13" }', ""),
+        "cluster.toml [nodes]: 1 is not at least two Nodes",
+    ),
+    (
+        ('"pub2", "pub3"]', '"pub2", "pub4"]'),
+        "cluster.toml [groups.www] prefer: ['pub2', 'pub4'] is not a list of configured Nodes (pub2, pub3); 'pub4' is"
+        " none of them",
+    ),
+    (('"pub2", "pub3"]', '"pub2", "pub2"]'), "'pub2' stands there twice"),
+    (
+        ("[groups.www]", "[groups._reporter]"),
+        "cluster.toml [groups._reporter]: '_reporter' is not a group's name",
+    ),
+    (
+        ('failback = "never"', 'failback = "after lunch"'),
+        "cluster.toml [groups.www] failback: 'after lunch' is not a time from 1.0 s to 168 h 00 min",
+    ),
+    (
+        ('failback = "never"', 'failback = "between 25:00 and 03:00"'),
+        '[groups.www] failback: \'between 25:00 and 03:00\' is not "never", "manual", "after 10m" or "between 02:00',
+    ),
+    (
+        ('failback = "never"', 'mode = "automatic"'),
+        "cluster.toml [groups.www]: 'mode' is not a setting of ha-monitor; known here: prefer, failback, resources",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ vip = "192.0.2.100" }'),
+        "cluster.toml [groups.www] resources[1] vip: '192.0.2.100' is not a service address with the length of its"
+        ' network; such as "192.0.2.100/24"',
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ vip = "192.0.2.255/24" }'),
+        "resources[1] vip: '192.0.2.255/24' is not the address of a host in 192.0.2.0/24",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ vip = "192.0.2.100/24", run = "owner" }'),
+        "cluster.toml [groups.www] resources[1]: 'run' is not a setting of ha-monitor; known here: vip, device",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ vip = "192.0.2.100/24", systemd = "x" }'),
+        "resources[1]: 'vip and systemd' is not exactly one of vip, systemd or command",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ vhosts = "x" }'),
+        "resources[1]: missing, expected exactly one of vip, systemd or command",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ command = "x", start = "run me" }'),
+        "resources[1] start: 'run me' is not a command line whose program begins with /",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ command = "x", start = "/x", stop = "/x" }'),
+        "resources[1] status: missing, expected a command line",
+    ),
+    (
+        ('{ vip = "192.0.2.100/24" }', '{ systemd = "apache2" }'),
+        "cluster.toml [groups.www] systemd: 'apache2' is not a name that no other Resource has; [groups.www] has it",
+    ),
+    (
+        ('nsca_ng = "192.0.2.9"', 'nsca_ng = "192.0.2.9:99999"'),
+        "cluster.toml [publish.nagios] nsca_ng: '192.0.2.9:99999' is not a host and port",
+    ),
+    (
+        ('nsca_ng = "192.0.2.9"', 'nsca_ng_secret = "/x"'),
+        "[publish.nagios]: missing, expected at least one of nsca_ng, command_file, spool",
+    ),
+    (
+        ('server = "192.0.2.9:10051"', 'server = "192.0.2.9"\napi = "http://a:b@c/"'),
+        "[publish.zabbix] api: 'http://a:b@c/' is not an address such as",
+    ),
+    (("[cluster]", "[cluster"), "cluster.toml: \"Expected ']' at the end of a table"),
+]
+
+
+@pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=[sentence[-60:] for _, sentence in MISTAKES])
+def test_a_mistake_is_told_with_where_what_and_what_instead(change, sentence):
+    assert any(sentence in line for line in mistakes(changed(*change)))
+
+
+def test_all_mistakes_of_a_file_are_told_at_once():
+    text = changed('"pub2", "pub3"]', '"pub9"]').replace('name = "web"', 'name = "WEB"').replace("/24", "")
+    assert len(mistakes(text)) == 3
+
+
+def test_a_group_that_says_nothing_prefers_the_nodes_in_their_order():
+    config = parse(changed('prefer = ["pub2", "pub3"]\nfailback = "never"\n', ""))
+    assert (config.groups[0].prefer, config.groups[0].failback) == (("pub2", "pub3"), Failback())
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("manual", Failback(FailbackKind.MANUAL)),
+        ("after 10m", Failback(FailbackKind.AFTER, 600 * SECOND)),
+        ("between 23:30 and 05:00", Failback(FailbackKind.BETWEEN, window=(23 * 60 + 30, 300))),
+    ],
+)
+def test_failback_policies(text, policy):
+    assert parse(changed('"never"', f'"{text}"')).groups[0].failback == policy
+
+
+def test_three_nodes_need_no_witness():
+    text = changed('[witness]\nmon = "192.0.2.9"', "").replace(
+        "[nodes]", '[nodes]\npub1 = { lan = "192.0.2.11" }'
+    )
+    config = parse(text)
+    assert (config.witness, config.majority, len(config.voters)) == (None, 2, 3)
+
+
+def test_links_and_services_may_speak_ipv6():
+    text = GOOD.replace("192.0.2.100/24", "2001:db8:1::100/64")
+    for number in ("12", "13"):
+        text = text.replace(f"198.51.100.{number}", f"2001:db8:2::{number}")
+    config = parse(text)
+    assert config.groups[0].addresses[0].address == ipaddress.ip_interface("2001:db8:1::100/64")
+    assert from_plain(to_plain(config)) == config
+
+
+def test_a_command_has_its_lines_and_times():
+    line = (
+        '{ command = "nginx", start = "/x a", stop = "/y", status = "/z", run = "everywhere", pidfile = "/run/x",'
+        ' start_timeout = "5s", interval = "500ms" }'
+    )
+    resource = parse(changed('{ vip = "192.0.2.100/24" }', line)).groups[0].resources[0]
+    assert (resource.start, resource.stop, resource.status, resource.pidfile) == (
+        "/x a",
+        "/y",
+        "/z",
+        "/run/x",
+    )
+    assert (resource.start_timeout_ns, resource.status_interval_ns) == (5 * SECOND, 500 * MS)
+
+
+def test_digest_is_the_same_for_another_spelling_and_for_other_sinks():
+    spelled = GOOD.replace('failback = "never"\n', "").replace("[cluster]", "# a comment\n[cluster]")
+    elsewhere = GOOD.split("[publish.nagios]")[0]
+    assert parse(GOOD).digest == parse(spelled).digest == parse(elsewhere).digest
+    assert len(parse(GOOD).digest) == 16
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("192.0.2.100", "192.0.2.101"),
+        ('name = "web"', 'name = "web"\ntiming = "fast"'),
+        ('"pub2", "pub3"]', '"pub3", "pub2"]'),
+        ("apache2", "nginx"),
+    ],
+)
+def test_digest_tells_files_apart_that_differ(old, new):
+    assert parse(GOOD).digest != parse(changed(old, new)).digest
+
+
+def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(ConfigErrors, match=r"cluster\.toml: missing, .*`ha-monitor init`"):
+        load_config(tmp_path / "cluster.toml")
+
+
+def test_a_directory_or_a_flood_in_place_of_the_file_is_told(tmp_path):
+    with pytest.raises(ConfigErrors, match="a file that can be read"):
+        load_config(tmp_path)
+    (tmp_path / "big").write_bytes(b"#" * (1 << 21))
+    with pytest.raises(ConfigErrors, match="more than"):
+        load_config(tmp_path / "big")
+
+
+_values = st.recursive(
+    st.one_of(
+        st.booleans(), st.integers(-5, 99999), st.text(max_size=8), st.sampled_from(["192.0.2.1", "1s"])
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["lan", "vip", "name", "www", "systemd", "nagios"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["cluster", "nodes", "witness", "groups", "publish", "x"]), _values, max_size=6
+    )
+)
+def test_whatever_stands_in_the_file_is_told_and_never_a_traceback(values):
+    from ha_monitor.config import Table, _read
+
+    errors = []
+    if _read(Table("cluster.toml", values, errors)) is None:
+        assert errors
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_a_sentence(raw):
+    with pytest.raises(ConfigErrors, match=r"cluster\.toml"):
+        parse_config(raw)
