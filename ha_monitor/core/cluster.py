@@ -14,7 +14,6 @@ from ha_monitor.core.actions import (
     Action,
     Announce,
     Exit,
-    OrderAnswered,
     PrepareGoodbye,
     RepairAddress,
     SaveEpoch,
@@ -27,6 +26,7 @@ from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import reporter_group
 from ha_monitor.core.report import make_view
 from ha_monitor.core.situation import Situation
+from ha_monitor.core.switches import Switches
 from ha_monitor.core.tenure import Tenure
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import (
@@ -42,16 +42,13 @@ from ha_monitor.messages import (
     Propose,
     Refuse,
     Release,
-    SwitchRequest,
     TransitionNote,
 )
-from ha_monitor.model import REPORTER, Cause, ClusterConfig, GroupState, NodeState
+from ha_monitor.model import REPORTER, ClusterConfig, NodeState
 from ha_monitor.timebase import MS, SECOND
 from ha_monitor.view import View
 
-SPREAD_FOR_NS = 3 * SECOND  # how long requests and notes of transitions ride on heartbeats
-REQUESTS_MAX = 8
-ANSWERED_MAX = 64
+SPREAD_FOR_NS = 3 * SECOND  # how long notes of transitions ride on heartbeats
 COUNTER_SAVED_EVERY = 1024  # ballots between two writes of the highest counter
 
 
@@ -77,6 +74,7 @@ class ClusterCore:
         self.version = version
         groups = (*config.groups, reporter_group(config, REPORTER))
         self.tenures = {g.name: Tenure(self.situation, g, counter_floor, started_at_ns) for g in groups}
+        self.switches = Switches(self.situation, self.tenures)
         self.transitions: dict[str, TransitionNote] = {}  # latest of each group
         self.duplicates: dict[str, str] = {}
         self.competing: dict[str, int] = {}
@@ -88,8 +86,6 @@ class ClusterCore:
         self._beat_is_due = False
         self._greetings: set[int] = set()
         self._spread: list[tuple[int, TransitionNote]] = []  # (until, note)
-        self._requests: list[tuple[int, SwitchRequest]] = []
-        self._answered: list[int] = []
         self._goodbye: tuple[Heartbeat, ...] = ()
         self._saved_counter = counter_floor
         self._reporter = ""
@@ -165,7 +161,7 @@ class ClusterCore:
             self._next_beat_ns = at_ns + interval  # beats missed in a stall are not made up for
         self._beat_is_due = True
         self._spread = [(until, note) for until, note in self._spread if until > at_ns]
-        self._requests = [(until, r) for until, r in self._requests if until > at_ns]
+        self.switches.forget_old(at_ns)
         for tenure in self.tenures.values():
             tenure.beat(at_ns)
             tenure.keep_resources(at_ns)
@@ -200,7 +196,7 @@ class ClusterCore:
                 sent_ns=at_ns,
                 report=report,
                 messages=messages,
-                requests=tuple(r for _, r in self._requests),
+                requests=self.switches.pending(),
                 transitions=tuple(note for _, note in self._spread),
                 echo_sent_ns=watch.sent_ns,
                 echo_held_ns=max(0, at_ns - watch.heard_at_ns) if watch.sent_ns else 0,
@@ -254,7 +250,7 @@ class ClusterCore:
         for message in heartbeat.messages:
             self._take_message(peer, message, at_ns)
         for request in heartbeat.requests:
-            self._take_request(request, at_ns)
+            self.switches.take(request, at_ns)
 
     def _take_reports(self, peer: Peer, heartbeat: Heartbeat, at_ns: int) -> None:
         if self.situation.take_maintenance(heartbeat.report.maintenance, at_ns):
@@ -378,68 +374,7 @@ class ClusterCore:
     # Orders
 
     def _switch_ordered(self, event: ev.SwitchOrdered, at_ns: int) -> None:
-        problem = self._switch_problem(event.group, event.target, at_ns)
-        if problem:
-            self.situation.emit(OrderAnswered(event.order_id, False, problem))
-            return
-        target = self.situation.config.voter(event.target).index if event.target else -1
-        self.situation.log(
-            f"group {event.group}: switch to {event.target or 'another Node'} ordered by {event.who}"
-        )
-        request = SwitchRequest(event.order_id, event.group, target)
-        if self._take_request(request, at_ns):
-            self.situation.emit(OrderAnswered(event.order_id, True, "handing over"))
-        elif len(self._requests) < REQUESTS_MAX:
-            self._requests.append((at_ns + SPREAD_FOR_NS, request))
-            self.situation.emit(OrderAnswered(event.order_id, True, "passed on to the Owner"))
-        else:
-            self.situation.emit(OrderAnswered(event.order_id, False, "too many orders are under way"))
-
-    def _switch_problem(self, group: str, target: str, at_ns: int) -> str:
-        tenure = self.tenures.get(group)
-        if tenure is None or group == REPORTER:
-            return f"no group {group!r} is configured"
-        if self.situation.in_maintenance(at_ns):
-            return "the cluster is in maintenance: nothing is moved"
-        if not tenure.passage.owner or not self._is_owner_known(tenure, at_ns):
-            return f"group {group} has no Owner now"
-        if target == tenure.passage.owner:
-            return f"group {group} is on {target} already"
-        able = [p.voter.name for p in tenure.candidates()]
-        if not tenure.ineligible(at_ns) and tenure.passage.owner != self.situation.me.name:
-            able.append(self.situation.me.name)
-        if target and target not in able:
-            return f"{target} cannot take {group} now: {self._why_not(tenure, target, at_ns)}"
-        return "" if able else f"no other Node can take {group} now"
-
-    def _is_owner_known(self, tenure: Tenure, at_ns: int) -> bool:
-        if tenure.passage.owner == self.situation.me.name:
-            return tenure.runner.is_owner
-        return any(
-            p.voter.name == tenure.passage.owner and p.is_mutual(at_ns) for p in self.situation.node_peers
-        )
-
-    def _why_not(self, tenure: Tenure, target: str, at_ns: int) -> str:
-        if target == self.situation.me.name:
-            return tenure.ineligible(at_ns) or "it is not in prefer"
-        peer = next((p for p in self.situation.node_peers if p.voter.name == target), None)
-        if peer is None:
-            return "no such Node"
-        report = peer.group(tenure.spec.name)
-        return report.reason if report is not None and report.reason else f"it is {peer.state.value}"
-
-    def _take_request(self, request: SwitchRequest, at_ns: int) -> bool:
-        tenure = self.tenures.get(request.group)
-        if tenure is None or request.order_id in self._answered:
-            return False
-        if tenure.runner.state not in (GroupState.RUNNING, GroupState.DEGRADED):
-            return False
-        able = [p for p in tenure.candidates() if request.target in (-1, p.voter.index)]
-        if not able or self.situation.in_maintenance(at_ns):
-            return False
-        self._answered = [*self._answered[-ANSWERED_MAX:], request.order_id]
-        tenure.hand_over(able[0], Cause.SWITCHOVER_ORDERED, at_ns)
-        return True
+        self.switches.order(event, at_ns)
 
     def _standby_ordered(self, event: ev.StandbyOrdered, at_ns: int) -> None:
         if event.is_standby != self.situation.is_standby:

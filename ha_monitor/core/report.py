@@ -202,7 +202,18 @@ def owner_of(tenure: Tenure, at_ns: int) -> tuple[str, GroupState, Ballot]:
     if claims:
         epoch, name, state = max(claims, key=lambda claim: claim[0])
         return name, state, epoch
-    return "", tenure.runner.state, NO_BALLOT
+    return _owner_by_hearsay(tenure, at_ns)
+
+
+def _owner_by_hearsay(tenure: Tenure, at_ns: int) -> tuple[str, GroupState, Ballot]:
+    """Whom the voters name that still hold a grant, when the Owner itself is not heard."""
+    situation = tenure.situation
+    held = situation.seat.held(tenure.spec.name, at_ns)
+    told = tenure.seeker.holder(at_ns)
+    owner, epoch = (told[0], told[1]) if told else (held[0], held[1]) if held else (-1, NO_BALLOT)
+    if owner in (-1, situation.me.index):
+        return "", tenure.runner.state, NO_BALLOT
+    return situation.config.voters[owner].name, GroupState.RUNNING, epoch
 
 
 def holders(tenure: Tenure, at_ns: int) -> int:
