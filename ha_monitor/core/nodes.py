@@ -46,6 +46,7 @@ class Peer:
     incarnation: int = 0
     report: NodeReport = field(default_factory=NodeReport)
     reported_at_ns: int = 0  # last packet that names our own life
+    report_sent_ns: int = 0  # by the peer's clock, to tell which of two reports is newer
     changes: list[tuple[NodeState, NodeState]] = field(default_factory=list)
 
     def hear(self, heartbeat: Heartbeat, arrived_ns: int, self_index: int, is_mutual: bool) -> bool:
@@ -54,19 +55,20 @@ class Peer:
         if is_reborn:
             self.incarnation = heartbeat.incarnation
             self.report = NodeReport()
+            self.report_sent_ns = 0
             for watch in self.links.values():
                 watch.begin_anew()
         heard = {(h.voter, h.link): h.is_heard for h in heartbeat.report.heard}
         self.links[heartbeat.link].hear(heartbeat, arrived_ns, heard.get((self_index, heartbeat.link), False))
         if is_mutual:
-            self._take_report(heartbeat.report, arrived_ns)
+            self.reported_at_ns = max(self.reported_at_ns, arrived_ns)
+            if heartbeat.sent_ns >= self.report_sent_ns:  # else overtaken by a newer one on another Link
+                self.report_sent_ns = heartbeat.sent_ns
+                self._take_report(heartbeat.report)
         return is_reborn
 
-    def _take_report(self, report: NodeReport, arrived_ns: int) -> None:
-        if arrived_ns < self.reported_at_ns:
-            return  # overtaken by a newer one on another Link
+    def _take_report(self, report: NodeReport) -> None:
         self.report = report
-        self.reported_at_ns = arrived_ns
         if report.state is NodeState.STOPPED:
             self._input(NodeInput.SAID_GOODBYE)
         elif report.state is NodeState.STANDBY:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ha_monitor.core.links import LinkWatch
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.resources import ResourceRecord
 from ha_monitor.model import Address, ClusterConfig, Group, NodeState, ResourceState
 
+# A dead switch silences everybody within a beat of each other, and each says so a beat later: only who is
+# still alone after that is isolated.
+ISOLATED_AFTER_BEATS = 7.5
 START_HOLD_DOWN_NS = 60_000_000_000  # a Node where a start failed is not tried again before
 
 
@@ -67,12 +71,16 @@ def isolated_links(peers: Iterable[Peer], links: Iterable[str], at_ns: int) -> f
     isolated = set()
     for link in links:
         watches = [p.links[link] for p in peers if link in p.links]
-        if any(w.is_heard(at_ns) and w.peer_hears_us for w in watches) or not watches:
+        if any(_is_heard_lately(w, at_ns) for w in watches) or not watches:
             continue
         if any(h.link == link and h.is_heard and h.voter != p.voter.index
                for p in peers if p.is_mutual(at_ns) for h in p.report.heard):  # fmt: skip
             isolated.add(link)
     return frozenset(isolated)
+
+
+def _is_heard_lately(watch: LinkWatch, at_ns: int) -> bool:
+    return watch.peer_hears_us and at_ns < watch.heard_at_ns + ISOLATED_AFTER_BEATS * watch.interval_ns
 
 
 def eligible_peers(group: Group, peers: Iterable[Peer]) -> list[Peer]:

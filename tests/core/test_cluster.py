@@ -1,0 +1,344 @@
+"""The whole core among its like: what an operator would tell, in a small world without faults of its own."""
+
+import pytest
+
+from ha_monitor.core import actions as ac
+from ha_monitor.core import events as ev
+from ha_monitor.messages import MaintenanceNote
+from ha_monitor.model import Cause, Failback, FailbackKind, ResourceState, Run, TransitionKind
+from ha_monitor.timebase import MS, SECOND
+from tests.core.world import VIP, World, command, pair, vip, with_failback, www
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.run(4)
+    assert world.owners() == ["pub2"]
+    return world
+
+
+def causes(world):
+    return [t.cause for t in world.transitions]
+
+
+def test_first_start_goes_to_the_preferred_node_and_says_so(world):
+    told = world.transitions[0]
+    assert (told.cause, told.node_from, told.node_to) == (Cause.CLUSTER_STARTED, "", "pub2")
+    assert told.sentence == "pub2 started www: nobody owned it"
+
+
+def test_a_healthy_pair_is_ok_for_every_voter(world):
+    for member in world.members:
+        view = member.core.view(world.now_ns)
+        assert (view.state, view.state_reason) == ("ok", "")
+        assert view.groups[0].owner == "pub2"
+        assert view.groups[0].candidates == ("pub3",)
+        assert {link.state for link in view.links} == {"up"}
+        assert max(link.loss_pct for link in view.links) == 0
+
+
+def test_power_off_is_taken_over_when_the_lease_is_over_and_not_before(world):
+    world.power_off("pub2")
+    world.run(0.85)
+    assert world.owners() == []
+    world.run(0.25)
+    assert world.owners() == ["pub3"]
+    told = world.transitions[-1]
+    assert (told.cause, told.kind) == (Cause.NODE_SILENT, TransitionKind.FAILURE)
+    assert told.sentence.startswith("pub3 took over www: pub2 was heard on no Link for ")
+    assert dict(told.phases_ns)["total"] < 1_100 * MS
+
+
+def test_a_node_that_returns_takes_nothing_back_by_default(world):
+    world.power_off("pub2")
+    world.run(3)
+    world.start_again("pub2")
+    world.run(20)
+    assert world.owners() == ["pub3"]
+    assert world["pub3"].group.failback_pending
+
+
+def test_failback_after_waits_until_the_preferred_node_was_ready_that_long():
+    group = with_failback(www(), Failback(FailbackKind.AFTER, after_ns=5 * SECOND))
+    world = World(pair(group))
+    world.run(4)
+    world.power_off("pub2")
+    world.run(3)
+    world.start_again("pub2")
+    world.run(4.5)
+    assert world.owners() == ["pub3"]
+    world.run(1.5)
+    assert world.owners() == ["pub2"]
+    assert (causes(world)[-1], world.transitions[-1].kind) == (Cause.FAILBACK, TransitionKind.FAILBACK)
+
+
+def test_failback_between_waits_for_the_window_that_the_shell_reports():
+    group = with_failback(www(), Failback(FailbackKind.BETWEEN, window=(120, 300)))
+    world = World(pair(group))
+    world.run(4)
+    world.power_off("pub2")
+    world.run(3)
+    world.start_again("pub2")
+    world.run(10)
+    assert world.owners() == ["pub3"]
+    world.order("pub3", ev.FailbackWindowChanged("www", True))
+    world.run(2)
+    assert world.owners() == ["pub2"]
+
+
+def test_losing_the_witness_moves_nothing(world):
+    world.power_off("mon")
+    world.run(30)
+    assert world.owners() == ["pub2"]
+    assert causes(world) == [Cause.CLUSTER_STARTED]
+    assert world["pub2"].core.view(world.now_ns).state == "degraded"
+
+
+def test_nodes_that_do_not_hear_each_other_leave_the_group_where_the_witness_renews_it(world):
+    world.separate("pub2", "pub3")
+    world.run(10)
+    assert world.owners() == ["pub2"]
+    assert world["pub3"].group.owner == "pub2"
+    world.cut.clear()
+    world.run(2)
+    assert causes(world) == [Cause.CLUSTER_STARTED]
+
+
+def test_an_owner_cut_from_everybody_closes_before_the_other_opens(world):
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.run(3)
+    assert world.owners() == ["pub3"]
+    assert any("closed here (lease-lost)" in line for line in world["pub2"].lines())
+    world["pub3"].actions.clear()
+    world.cut.clear()
+    world.run(1)
+    assert world.owners() == ["pub3"]
+    assert world["pub3"].of(ac.Announce)  # whoever was cut off may have a stale neighbour entry
+
+
+def test_switch_moves_the_group_with_its_cause_and_within_milliseconds(world):
+    world.order("mon", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(0.05)
+    assert world.owners() == ["pub3"]
+    assert (causes(world)[-1], world.transitions[-1].kind) == (
+        Cause.SWITCHOVER_ORDERED,
+        TransitionKind.OPERATOR,
+    )
+    assert dict(world.transitions[-1].phases_ns)["total"] < 20 * MS
+
+
+@pytest.mark.parametrize(
+    ("group", "target", "reason"),
+    [
+        ("db", "", "no group 'db' is configured"),
+        ("www", "pub2", "group www is on pub2 already"),
+        ("www", "mon", "mon cannot take www now: no such Node"),
+    ],
+)
+def test_a_switch_that_cannot_be_is_refused_with_the_reason(world, group, target, reason):
+    world.order("pub2", ev.SwitchOrdered(1, group, target, "alice"))
+    assert world["pub2"].of(ac.OrderAnswered)[-1] == ac.OrderAnswered(1, False, reason)
+    world.run(1)
+    assert world.owners() == ["pub2"]
+
+
+def test_standby_hands_over_and_online_does_not_pull_back(world):
+    world.order("pub2", ev.StandbyOrdered(True, "alice"))
+    world.run(1)
+    assert world.owners() == ["pub3"]
+    assert world["pub3"].group.candidates == ()
+    world.order("pub2", ev.StandbyOrdered(False, "alice"))
+    world.run(5)
+    assert world.owners() == ["pub3"]
+    assert world["pub3"].group.candidates == ("pub2",)
+
+
+def test_standby_of_the_last_node_keeps_serving(world):
+    world.power_off("pub3")
+    world.run(3)
+    world.order("pub2", ev.StandbyOrdered(True, "alice"))
+    world.run(3)
+    assert world.owners() == ["pub2"]
+
+
+def test_a_stopped_daemon_hands_over_says_goodbye_and_exits(world):
+    world.order("pub2", ev.StopOrdered(hands_over=True))
+    world.run(0.1)
+    assert not world["pub2"].is_up
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.DAEMON_STOPPED
+    assert world["pub3"].core.view(world.now_ns).nodes[0].state == "stopped"
+
+
+def test_a_restarted_core_adopts_what_its_voter_still_grants_and_the_address_stays_open(world):
+    member = world["pub2"]
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    assert not member.is_up
+    closed_before = len(member.of(ac.CloseAddresses))
+    world.run(0.3)
+    world.start_again("pub2", seat=member.seat)
+    world.run(5)
+    assert world.owners() == ["pub2"]
+    assert len(member.of(ac.CloseAddresses)) == closed_before
+    assert causes(world) == [Cause.CLUSTER_STARTED]
+
+
+def test_maintenance_moves_nothing_and_ends_by_itself(world):
+    world.order("mon", ev.MaintenanceOrdered(MaintenanceNote(0, 5 * SECOND, "kernel", "alice")))
+    world.run(0.5)
+    assert all(m.core.view(world.now_ns).maintenance.is_on for m in world.members)
+    world.power_off("pub2")
+    world.run(3)
+    assert world.owners() == []
+    world.run(2)
+    assert world.owners() == ["pub3"]
+
+
+def test_lost_carrier_hands_over_at_once_across_the_other_link(world):
+    world.separate("pub2", "pub3", "lan")
+    world.separate("pub2", "mon")
+    world.order("pub2", ev.CarrierChanged("lan", (VIP,), False))
+    world.run(0.05)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.CARRIER_LOST
+
+
+def test_an_owner_that_alone_hears_nobody_on_the_service_link_hands_over(world):
+    world.separate("pub2", "pub3", "lan")
+    world.separate("pub2", "mon")
+    world.run(1)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.LINK_ISOLATED
+
+
+def test_a_dead_switch_that_isolates_everybody_moves_nothing(world):
+    for one, other in (("pub2", "pub3"), ("pub2", "mon"), ("pub3", "mon")):
+        world.separate(one, other, "lan")
+    world.run(10)
+    assert world.owners() == ["pub2"]
+
+
+def test_an_address_in_use_by_a_stranger_is_not_claimed():
+    world = World()
+    for name in ("pub2", "pub3"):
+        world[name].strangers[VIP] = "02:00:00:00:00:99"
+    world.run(8)
+    assert world.owners() == []
+    assert Cause.ADDRESS_DUPLICATE in causes(world)
+    addresses = [m.group.addresses[0].duplicate_mac for m in world.members[:2]]
+    assert "02:00:00:00:00:99" in addresses
+    world["pub2"].strangers.clear()
+    world["pub3"].strangers.clear()
+    world.run(70)
+    assert len(world.owners()) == 1
+
+
+def test_service_that_runs_everywhere_and_fails_on_the_owner_moves_the_address_and_is_restarted():
+    world = World(pair(www(vip(), command("nginx", Run.EVERYWHERE))))
+    world.run(4)
+    member = world["pub2"]
+    member.services["nginx"] = ResourceState.FAILED
+    member.report("www", "nginx")
+    world.run(0.1)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.RESOURCE_FAILED
+    world.run(2)
+    assert member.services["nginx"] is ResourceState.RUNNING
+    assert world["pub3"].group.candidates == ("pub2",)
+
+
+STEPS = (ac.ActivateWindow, ac.StartResource, ac.StopResource, ac.CloseAddresses)
+
+
+def steps(member):
+    """What was begun with addresses and Resources, each once, in order."""
+    seen = []
+    for _, action in member.actions:
+        name = getattr(action, "resource", None) or next(iter(getattr(action, "resources", ())), "")
+        step = type(action).__name__, name
+        if isinstance(action, STEPS) and step not in seen:
+            seen.append(step)
+    return seen
+
+
+def test_resources_start_left_to_right_and_stop_right_to_left():
+    world = World(pair(www(vip(), command("db"), command("app"))))
+    world["pub2"].actions.clear()
+    world.run(4)
+    assert steps(world["pub2"])[-3:] == [
+        ("ActivateWindow", VIP),
+        ("StartResource", "db"),
+        ("StartResource", "app"),
+    ]
+    world["pub2"].actions.clear()
+    world.order("pub2", ev.SwitchOrdered(1, "www", "", "alice"))
+    world.run(1)
+    assert [step for step in steps(world["pub2"]) if step[0] != "ActivateWindow"] == [
+        ("StopResource", "app"),
+        ("StopResource", "db"),
+        ("CloseAddresses", VIP),
+    ]
+    assert world["pub3"].services == {"db": ResourceState.RUNNING, "app": ResourceState.RUNNING}
+
+
+def test_a_stop_that_fails_blocks_the_group_until_an_operator_clears_it():
+    world = World(pair(www(vip(), command("db"))))
+    world.run(4)
+    world["pub2"].stop_fails.add("db")
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(5)
+    assert world["pub2"].group.state == "blocked"
+    assert world["pub3"].services["db"] is ResourceState.STOPPED
+    world["pub2"].services["db"] = ResourceState.STOPPED
+    world.order("pub2", ev.BlockCleared("www", "alice"))
+    world.run(1)
+    assert world.owners() == ["pub3"]
+
+
+def test_a_start_that_fails_here_goes_to_the_other_node():
+    world = World(pair(www(vip(), command("db"))))
+    world["pub2"].start_fails.add("db")
+    world.run(5)
+    assert world.owners() == ["pub3"]
+    assert "start failed" in world["pub2"].group.eligible_reason
+
+
+def test_a_stalled_node_accuses_nobody_and_closes_what_its_lease_no_longer_covers(world):
+    member = world["pub2"]
+    member.is_up = False
+    world.run(3)
+    member.open.clear()  # the kernel's window ran out
+    member.is_up = True
+    member.actions.clear()
+    world.run(0.05)
+    assert any("stalled for" in line for line in member.lines())
+    assert not any("SUSPECT" in line or "LOST" in line for line in member.lines())
+    assert member.of(ac.CloseAddresses)
+    world.run(2)
+    assert world.owners() == ["pub3"]
+
+
+def test_goodbye_is_ready_only_where_an_address_is_all_that_must_end():
+    assert _goodbyes(www()) != ()
+    assert _goodbyes(www(vip(), command("db"))) == ()
+
+
+def _goodbyes(group):
+    world = World(pair(group))
+    world.run(4)
+    prepared = world["pub2"].of(ac.PrepareGoodbye)
+    releases = [m for h in prepared[-1].heartbeats for m in h.messages] if prepared else []
+    return tuple(r for r in releases if r.group == "www")
+
+
+def test_explain_says_why_and_what_comes_next(world):
+    world.power_off("pub2")
+    world.run(3)
+    assert world["pub3"].group.explain == (
+        "www is on pub3. Last change: " + world.transitions[-1].sentence + ".",
+        "pub2 cannot take it: lost.",
+        "If pub3 fails, nobody can take it over.",
+        "It does not go back to pub2 by itself (failback never).",
+    )
