@@ -1,1 +1,1 @@
-"""Resources: one file for each convention of starting, stopping and probing a service."""
+"""How a Resource is started, stopped and probed: one file per convention, for the worker process alone."""
