@@ -21,7 +21,7 @@ from ha_monitor.lab.stack.hosts import StackError, StackHost, write_file
 from ha_monitor.lab.stack.nagios import Nagios, nsca_ng_client_text
 from ha_monitor.lab.stack.nagios_status import NagiosReader
 from ha_monitor.lab.stack.screenshots import Shot, take_all, zabbix_session
-from ha_monitor.lab.stack.zabbix import Zabbix
+from ha_monitor.lab.stack.zabbix import ADMIN, Zabbix
 from ha_monitor.lab.stack.zabbix_read import ZabbixReader, wait_for
 
 REMEMBERED = "/run/stack/monitoring.json"
@@ -36,6 +36,16 @@ class Remembered:
     zabbix_password: str
     nsca_password: str
     local_port: int = 0
+
+
+@dataclass(frozen=True)
+class WebPages:
+    """Where a person finds both systems with the machine's own browser, and how to sign in."""
+
+    nagios: str
+    zabbix: str
+    zabbix_user: str
+    zabbix_password: str
 
 
 class Monitoring:
@@ -65,6 +75,11 @@ class Monitoring:
         """The web server as the lab's hosts reach it."""
         return self._apache.url
 
+    def web_pages(self) -> WebPages:
+        """Return what to tell the person who wants to look around."""
+        password = self.remembered.zabbix_password
+        return WebPages(f"{self.web_url}/nagios4/", f"{self.web_url}/zabbix/", ADMIN, password)
+
     @cached_property
     def nagios(self) -> NagiosReader:
         """What Nagios shows."""
@@ -79,8 +94,11 @@ class Monitoring:
         """Configure and start everything at once and wait until both answer.
 
         `nagios_objects` is a directory of the machine with *.cfg files; `local_port` is the port at
-        127.0.0.1 that leads to the web pages, 0 for any free one. Raises StackError.
+        127.0.0.1 that leads to the web pages, 0 for any free one. What an earlier `up` had learned is
+        forgotten. Raises StackError.
         """
+        if self.host.path(REMEMBERED).exists():
+            self.stop()
         # Made before the threads run: two of them would make two different passwords.
         _ = self.remembered
         _all_of([lambda: self._up_nagios(nagios_objects), self._up_zabbix, lambda: self._up_web(local_port)])
@@ -111,6 +129,23 @@ class Monitoring:
         """Write send_nsca's configuration into a Node, readable by its `owner` alone."""
         text = nsca_ng_client_text(self.address, NSCA_IDENTITY, self.remembered.nsca_password)
         write_file(host, target, text, owner=owner, mode=0o600)
+
+    def shot_of_nagios_services(self, expected: Iterable[str]) -> Shot:
+        """The page with all services of all hosts."""
+        url = f"{self.inner_url}/nagios4/cgi-bin/status.cgi?host=all"
+        return Shot("nagios-services", url, tuple(expected))
+
+    def shot_of_zabbix_problems(self, expected: Iterable[str]) -> Shot:
+        """The page with the problems, recent ones that are over included."""
+        url = f"{self.inner_url}/zabbix/zabbix.php?action=problem.view"
+        return Shot("zabbix-problems", url, tuple(expected))
+
+    def shot_of_zabbix_dashboard(self, host: str, expected: Iterable[str]) -> Shot:
+        """The dashboard that a host has from its template. Raises StackError if Zabbix lacks the host."""
+        action = f"host.dashboard.view&hostid={self.zabbix.host_id(host)}"
+        return Shot(
+            "zabbix-dashboard", f"{self.inner_url}/zabbix/zabbix.php?action={action}", tuple(expected)
+        )
 
     def pictures(self, shots: Iterable[Shot], directory: Path) -> tuple[Path, ...]:
         """Take pictures of pages below `inner_url`, logged in to Zabbix. Raises PictureRefused."""

@@ -75,6 +75,13 @@ class ZabbixReader:
         found = self._guarded(lambda: self.api.host.get(output=["host"], filter={"status": 0}))
         return tuple(sorted(each["host"] for each in found))
 
+    def host_id(self, host: str) -> str:
+        """Return Zabbix's number for a host. Raises StackError if it has none."""
+        found = self._guarded(lambda: self.api.host.get(output=["hostid"], filter={"host": host}))
+        if not found:
+            raise StackError(f"Zabbix has no host {host}; it has {', '.join(self.hosts()) or 'none'}")
+        return str(found[0]["hostid"])
+
     def items(self, host: str) -> Mapping[str, ItemShown]:
         """Return every enabled item of a host by its key."""
         output = ["key_", "name", "lastvalue", "lastclock", "lastns", "error"]

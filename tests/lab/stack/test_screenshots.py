@@ -22,12 +22,12 @@ def browser(monitoring):
 def test_pictures_of_both_systems_show_what_they_should(monitoring, tmp_path):
     zabbix = f"{monitoring.inner_url}/zabbix/zabbix.php?action="
     shots = [
-        Shot("nagios", f"{monitoring.inner_url}/nagios4/cgi-bin/status.cgi?host=all", ("HA group www",)),
+        monitoring.shot_of_nagios_services(["HA group www"]),
         Shot("dashboard", f"{zabbix}dashboard.view", ("Zabbix server is running", "System information")),
-        Shot("problems", f"{zabbix}problem.view", ("Recent problems", "Duration")),
+        monitoring.shot_of_zabbix_problems(["Recent problems", "Duration"]),
     ]
     taken = monitoring.pictures(shots, tmp_path)
-    assert [file.name for file in taken] == ["nagios.png", "dashboard.png", "problems.png"]
+    assert [file.name for file in taken] == ["nagios-services.png", "dashboard.png", "zabbix-problems.png"]
     assert all(variety(file.read_bytes()).colours > 100 for file in taken)
 
 

@@ -86,6 +86,11 @@ def test_history_of_an_unknown_item_is_an_error(monitoring, told):
         monitoring.zabbix.history("pub2", "ha.nothing")
 
 
+def test_host_that_zabbix_lacks_is_an_error_that_tells_which_it_has(monitoring, told):
+    with pytest.raises(StackError, match="no host pub9; it has pub2"):
+        monitoring.zabbix.host_id("pub9")
+
+
 def test_waiting_in_vain_names_what_was_awaited():
     with pytest.raises(StackError, match=r"the moon was not seen within 0\.1 s"):
         wait_for("the moon", lambda: None, within_s=0.1)
