@@ -56,7 +56,7 @@ PACKAGES = (
     ),
     Package("libapache2-mod-php", "runs Zabbix' pages"),
     Package("postgresql", "Zabbix' database", ("postgresql",)),
-    Package("locales", "Zabbix' pages complain on every widget without en_US"),
+    Package("locales", "the source of en_US, without which Zabbix' pages complain on every widget"),
     Package("chromium", "screenshots for the report"),
     Package("fonts-dejavu-core", "letters in the screenshots"),
     Package("systemd-container", "boots whole hosts, to try the units and the README", (), True),
@@ -115,7 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         refuse_impossible_machines()
         install(missing_of(chosen))
-        make_locale()
         try_kernel()
     except Missing as error:
         say(f"ha-monitor: {error}")
@@ -181,16 +180,6 @@ def install(packages: Sequence[Package]) -> None:
     if still := missing_of(packages):
         raise Missing(f"not installed although apt-get succeeded: {' '.join(p.name for p in still)}")
     say(f"installed in {time.monotonic() - began:.0f} s")
-
-
-def make_locale() -> None:
-    """The language of Zabbix' pages; 3 seconds when it is not there yet."""
-    if "en_US.utf8" in _quiet(["locale", "-a"]).stdout.split():
-        return
-    say("making the locale en_US.UTF-8")
-    done = _quiet(["localedef", "-i", "en_US", "-f", "UTF-8", "en_US.UTF-8"])
-    if done.returncode != 0:
-        raise Missing(f"localedef cannot make en_US.UTF-8: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager
