@@ -363,6 +363,8 @@ def _failback(tenure: Tenure, owner: str, at_ns: int) -> str:
     if failback.kind is FailbackKind.MANUAL:
         command = f"ha-monitor switch {tenure.spec.name} --to {best}"
         return f"It goes back to {best} when an operator says so: {command}."
+    if tenure.is_placed_by_operator:
+        return f"An operator put it on {owner}: it does not go back to {best} by itself."
     due_ns = tenure.failback_due_ns()
     if due_ns is None:
         return f"It goes back to {best} by itself (failback {failback.kind.value}) when {best} is ready."

@@ -72,6 +72,7 @@ class Tenure:
         self.held_down: tuple[str, int] = ("", 0)  # why, until when
         self.margins: deque[tuple[int, int]] = deque(maxlen=128)  # (at, percent of the Lease left)
         self.better_since_ns = 0  # since when a preferred Node could have it
+        self.is_placed_by_operator = False  # then it does not go back by itself
         self.arming: int = 0  # sending number that the kernel was asked for
         self._open_since_ns = 0
         self._successor_named = -2  # by the last RELEASE: voter index, -1 nobody, -2 no RELEASE
@@ -310,7 +311,7 @@ class Tenure:
     def failback_due_ns(self) -> int | None:
         """When the group goes back to the preferred Node, None if it does not by itself."""
         failback = self.spec.failback
-        if not self.better_since_ns:
+        if not self.better_since_ns or self.is_placed_by_operator:
             return None
         if failback.kind is FailbackKind.AFTER:
             return self.better_since_ns + failback.after_ns
@@ -374,6 +375,7 @@ class Tenure:
         owner = next((p for p in self.situation.node_peers if p.voter.name == passage.owner), None)
         is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
         cause = passage.cause(is_silent, not passage.owner)
+        self.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
             if was_adopting:
                 self.situation.log(f"group {self.spec.name}: taken up again, service not touched")

@@ -87,6 +87,16 @@ def test_failback_between_waits_for_the_window_that_the_shell_reports():
     assert world.owners() == ["pub2"]
 
 
+def test_what_an_operator_switched_does_not_go_back_by_itself():
+    group = with_failback(www(), Failback(FailbackKind.AFTER, after_ns=5 * SECOND))
+    world = World(pair(group))
+    world.run(4)
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(30)
+    assert world.owners() == ["pub3"]
+    assert world["pub3"].group.explain[-1].startswith("An operator put it on pub3")
+
+
 def test_losing_the_witness_moves_nothing(world):
     world.power_off("mon")
     world.run(30)
