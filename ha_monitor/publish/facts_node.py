@@ -1,0 +1,342 @@
+"""Facts that each voter tells of itself, on its own host, also when it hears nobody."""
+
+from __future__ import annotations
+
+from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
+from ha_monitor.publish.scopes import SELF, SELF_NODE, SINK
+from ha_monitor.publish.shapes import (
+    BAD,
+    GRAVE,
+    MILD,
+    NOTED,
+    POOR,
+    SICK,
+    alarm,
+    counter,
+    flag,
+    number,
+    state,
+    words,
+)
+from ha_monitor.publish.words import SINK_STATES, word_of
+
+FORGED = ("tag", "key", "size", "version")  # reasons of refused packets, see the wire's PacketRejected
+FOREIGN = ("cluster", "sender", "receiver", "link")
+
+
+def _self_says(s: Subject) -> str:
+    v = s.view
+    role = "Witness" if v.role == "witness" else "Node"
+    who = f", majority of {v.votes} votes" if v.is_quorate else ", sees no majority of voters"
+    return f"{role} {s.row.state}{who}, version {v.version}, up for {s.row.uptime_s} s"
+
+
+def _ready_says(s: Subject) -> str:
+    return "could take a group over" if s.row.eligible else (s.row.eligible_reason or "not ready")
+
+
+def _sum_of(s: Subject, reasons: tuple[str, ...]) -> int:
+    return sum(s.view.rejected.get(reason, 0) for reason in reasons)
+
+
+def _sink_says(s: Subject) -> str:
+    k = s.row
+    return f"{k.kind} {k.state}, {k.sent} sent, {k.queue} waiting{', ' + k.detail if k.detail else ''}"
+
+
+HA_NODE_SELF = Service("HA node", SELF, _self_says, is_parent=True)
+HA_READY = Service("HA standby ready", SELF_NODE, _ready_says)
+HA_PROTECTION_SELF = Service(
+    "HA protection", SELF_NODE, lambda s: s.view.protection_detail or "the kernel enforces the Lease"
+)
+HA_TIMING = Service(
+    "HA timing", SELF, lambda s: f"worst stall {s.view.stall_max_ms} ms in a Lease of {s.view.lease_ms} ms"
+)
+HA_SECURITY = Service(
+    "HA security", SELF, lambda s: f"{sum(s.view.rejected.values())} packets refused since start"
+)
+HA_PUBLISH = Service("HA publish {}", SINK, _sink_says)
+
+SELF_FACTS: tuple[Fact, ...] = (
+    state(
+        "ha.node.state",
+        HA_NODE_SELF,
+        "State",
+        "The voter as it sees itself.",
+        "HA node state",
+        lambda s: s.row.state,
+    ),
+    number(
+        "ha.node.uptime",
+        HA_NODE_SELF,
+        "Uptime of the daemon",
+        "Since the core process started.",
+        "uptime",
+        lambda s: s.row.uptime_s,
+        unit="s",
+    ),
+    counter(
+        "ha.node.restarts",
+        HA_NODE_SELF,
+        "Restarts",
+        "How often the guard had to start a process of the daemon again.",
+        "restarts",
+        lambda s: s.view.restarts,
+        alarm(
+            Rose(2, 3600),
+            "processes die again and again",
+            MILD,
+            "The journal of ha-monitor says which and why.",
+        ),
+    ),
+    flag(
+        "ha.node.quorate",
+        HA_NODE_SELF,
+        "Sees a majority",
+        "Whether this voter hears a majority of voters, itself included.",
+        "quorate",
+        lambda s: s.view.is_quorate,
+        alarm(
+            Below(1),
+            "sees no majority of voters",
+            BAD,
+            "It may own nothing. Look at its Links.",
+            hold_s=30,
+        ),
+    ),
+    flag(
+        "ha.node.abstaining",
+        HA_NODE_SELF,
+        "Abstains",
+        "Whether it votes for nobody yet, because it lost its memory of earlier votes.",
+        "abstaining",
+        lambda s: s.view.is_abstaining,
+        alarm(Above(0), "abstains from votes for long", MILD, "It ends after the longest Lease.", hold_s=300),
+    ),
+    flag(
+        "ha.node.rt",
+        HA_NODE_SELF,
+        "Real-time priority",
+        "Whether a Node's core runs with real-time priority and locked memory.",
+        "rt",
+        lambda s: s.view.is_realtime if s.view.role == "node" else None,
+        alarm(
+            Below(1), "no real-time priority", NOTED, "Start it with the unit of `ha-monitor export systemd`."
+        ),
+    ),
+    words("ha.node.version", HA_NODE_SELF, "Version", "Version of its daemon.", lambda s: s.view.version),
+    words(
+        "ha.node.digest",
+        HA_NODE_SELF,
+        "Configuration digest",
+        "Digest of the configuration in force.",
+        lambda s: s.view.config_digest,
+    ),
+    number(
+        "ha.node.stall.max",
+        HA_TIMING,
+        "Worst stall",
+        "How late the core was called at worst within the last minute.",
+        "stall",
+        lambda s: s.view.stall_max_ms,
+        unit="ms",
+    ),
+    number(
+        "ha.node.stall.pct",
+        HA_TIMING,
+        "Worst stall in per cent of the Lease",
+        "A stall of a whole Lease costs the ownership.",
+        "stall_pct",
+        lambda s: 100 * s.view.stall_max_ms / s.view.lease_ms if s.view.lease_ms else None,
+        alarm(Above(80), "stalled for almost a Lease", SICK, "The host is overloaded, or was paused."),
+        alarm(
+            Above(50),
+            "stalled for half a Lease",
+            MILD,
+            "The host is overloaded, or the Lease is too short for it.",
+        ),
+        unit="%",
+        kind=Kind.FLOAT,
+    ),
+    counter(
+        "ha.node.pauses",
+        HA_TIMING,
+        "Pauses",
+        "How often the whole process stood still for longer than it may (a suspended machine, a SIGSTOP).",
+        "pauses",
+        lambda s: s.view.pauses,
+        alarm(
+            Rose(0, 600), "was paused", MILD, "Look for snapshots, suspends and overload of the hypervisor."
+        ),
+    ),
+    counter(
+        "ha.link.authfail",
+        HA_SECURITY,
+        "Packets with a wrong tag",
+        "Packets that no key of this cluster sealed.",
+        "authfail",
+        lambda s: _sum_of(s, FORGED),
+        alarm(
+            Rose(0, 600),
+            "refused packets with a wrong tag",
+            MILD,
+            "Compare the key files; else somebody knocks.",
+        ),
+    ),
+    counter(
+        "ha.link.foreign",
+        HA_SECURITY,
+        "Packets of strangers",
+        "Packets of another cluster, or under the name of somebody else.",
+        "foreign",
+        lambda s: _sum_of(s, FOREIGN),
+        alarm(
+            Rose(0, 600),
+            "hears another cluster or a second host of the same name",
+            POOR,
+            "Two clusters share a port and addresses, or a host was cloned.",
+        ),
+    ),
+    counter(
+        "ha.link.replays",
+        HA_SECURITY,
+        "Packets heard twice",
+        "Packets that were not new. A few are normal on a network that repeats packets.",
+        "replays",
+        lambda s: s.view.rejected.get("replay", 0),
+        alarm(
+            Rose(1000, 600), "many packets are repeated", MILD, "A loop in the network, or somebody replays."
+        ),
+    ),
+)
+
+SELF_NODE_FACTS: tuple[Fact, ...] = (
+    flag(
+        "ha.node.eligible",
+        HA_READY,
+        "Ready for a Takeover",
+        "Whether this Node could take a group over now.",
+        "eligible",
+        lambda s: s.row.eligible,
+        alarm(
+            Below(1),
+            "not ready for a Takeover",
+            POOR,
+            "The reason stands beside it: mend what it names.",
+            hold_s=300,
+        ),
+    ),
+    words(
+        "ha.node.eligible.reason",
+        HA_READY,
+        "Why not ready",
+        "What keeps it from taking a group over.",
+        lambda s: s.row.eligible_reason or "none",
+    ),
+    state(
+        "ha.node.protection",
+        HA_PROTECTION_SELF,
+        "Protection",
+        "How far the promise of at most one Owner is enforced on this Node.",
+        "HA protection",
+        lambda s: word_of("HA protection", s.view.protection),
+        alarm(Below(1), "best effort only", GRAVE, "Install nftables; see `ha-monitor check`.", hold_s=30),
+        alarm(
+            Below(2),
+            "the kernel does not enforce the Lease",
+            MILD,
+            "Install nftables and the kernel's nf_tables; see `ha-monitor check`.",
+            hold_s=30,
+        ),
+        label="level",
+    ),
+)
+
+SINK_FACTS: tuple[Fact, ...] = (
+    state(
+        "ha.sink.state",
+        HA_PUBLISH,
+        "State",
+        "Whether this way to a monitoring system takes what is sent.",
+        "HA sink state",
+        lambda s: s.row.state,
+        alarm(
+            Is(SINK_STATES["down"]),
+            "takes nothing",
+            MILD,
+            "Look at the monitoring server and at the network to it; facts wait on disk.",
+            hold_s=300,
+        ),
+        alarm(
+            Is(SINK_STATES["backlog"]),
+            "is behind",
+            MILD,
+            "Facts arrive late; it catches up by itself if the server is fast enough.",
+            hold_s=300,
+        ),
+    ),
+    number(
+        "ha.sink.queue",
+        HA_PUBLISH,
+        "Waiting",
+        "Values that wait on disk.",
+        "queue",
+        lambda s: s.row.queue,
+        alarm(Above(10_000), "very many values wait", SICK, "Soon the oldest states are thinned out."),
+        alarm(Above(1000), "many values wait", MILD, "The monitoring server is away or slow."),
+    ),
+    number(
+        "ha.sink.oldest",
+        HA_PUBLISH,
+        "Oldest waiting",
+        "Age of the oldest value that waits.",
+        "oldest",
+        lambda s: s.row.oldest_s,
+        alarm(Above(600), "values wait for long", SICK, "The monitoring server is away."),
+        alarm(Above(60), "values wait", MILD, "The monitoring server is away or slow."),
+        unit="s",
+    ),
+    number(
+        "ha.sink.sent",
+        HA_PUBLISH,
+        "Sent",
+        "Values that were taken since the publisher started.",
+        "sent",
+        lambda s: s.row.sent,
+        unit="c",
+    ),
+    counter(
+        "ha.sink.refused",
+        HA_PUBLISH,
+        "Refused",
+        "Values that the monitoring system did not take.",
+        "refused",
+        lambda s: s.row.refused,
+        alarm(
+            Rose(0, 600),
+            "values are refused",
+            MILD,
+            "Hosts or services are missing there: `ha-monitor provision zabbix`, `ha-monitor export nagios`.",
+        ),
+    ),
+    counter(
+        "ha.sink.dropped",
+        HA_PUBLISH,
+        "Dropped",
+        "Values given up because the disk or the bounds of the outbox were full.",
+        "dropped",
+        lambda s: s.row.dropped,
+        alarm(Rose(0, 600), "values are lost", BAD, "Look at the free space under /var/lib/ha-monitor."),
+    ),
+    number(
+        "ha.sink.delay",
+        HA_PUBLISH,
+        "Delay",
+        "Age of the last value when it was taken.",
+        "delay",
+        lambda s: s.row.delay_s,
+        alarm(Above(10), "values arrive late", MILD, "The monitoring server is slow.", hold_s=300),
+        unit="s",
+        kind=Kind.FLOAT,
+    ),
+)
