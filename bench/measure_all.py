@@ -24,7 +24,7 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "measurements.md"
 
 @dataclass(frozen=True)
 class Case:
-    """One row: what is played, and what the promise allows (ms of median outage; None: nothing is promised)."""
+    """One row: what is played, and the median outage that the promise allows in ms."""
 
     title: str
     fault: tuple[str, ...]  # as on the command line after --fault
@@ -63,6 +63,24 @@ HEAD = (
     "| fault | timing | runs | outage, median [min..max] | double, observer (max) | double, kernel (max)"
     " | after healing, max | probe stalled, max |\n|---|---|---|---|---|---|---|---|"
 )
+
+PAGE = """\
+# Measurements
+
+Outage and double ownership as seen from outside, in milliseconds: the *observer* is a client that sends
+one small packet per millisecond to the service address; the *kernel* column comes from a host that asks
+both Nodes' kernels for the address, by ARP and ICMP, every 5 ms on every Link. Neither trusts the daemon.
+A gap below 20 ms means that none was seen: the probe itself stalls that long now and then (last column),
+and its own stalls are taken out of the gaps. *After healing* is the longest gap in the 10 s and more after
+the fault was over.
+
+Machine: Linux {kernel}, 2 cores, virtual. The command that repeats it, with root on a quiet machine:
+
+    .venv/bin/python bench/measure_all.py --runs {runs} --fresh
+
+{head}
+{rows}
+"""
 
 
 def play(case: Case, runs: int, results: Path) -> dict[str, Any]:
@@ -117,19 +135,8 @@ def broken(case: Case, measured: dict[str, Any]) -> list[str]:
 
 def document(rows: Sequence[str], runs: int) -> str:
     """The whole page."""
-    return (
-        "# Measurements\n\n"
-        "Outage and double ownership as seen from outside, in milliseconds: the *observer* is a client that\n"
-        "sends one small packet per millisecond to the service address; the *kernel* column comes from a host\n"
-        "that asks both Nodes' kernels for the address, by ARP and ICMP, every 5 ms on every Link. Neither\n"
-        "trusts the daemon. A gap below 20 ms means that none was seen: the probe itself stalls that long now\n"
-        "and then (last column), and its own stalls are taken out of the gaps. *After healing* is the longest\n"
-        "gap within 10 s and more after the fault was over.\n\n"
-        f"Machine: {platform.system()} {platform.release().split('-')[0]}, 2 cores, virtual. The command that\n"
-        "repeats it, with root on a quiet machine:\n\n"
-        f"    .venv/bin/python bench/measure_all.py --runs {runs} --fresh\n\n"
-        f"{HEAD}\n" + "\n".join(rows) + "\n"
-    )
+    kernel = platform.release().split("-")[0]
+    return PAGE.format(kernel=kernel, runs=runs, head=HEAD, rows="\n".join(rows))
 
 
 def main() -> int:
