@@ -69,13 +69,15 @@ class Child:
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Signal this very process: a pidfd never means another one."""
+        if self.pidfd < 0:
+            return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, number)
 
     def reap(self, timeout_s: float | None = None) -> int | None:
         """Its exit code (negative: signal), None if it lives on after ``timeout_s``."""
         try:
-            code = self._process.wait(timeout_s)
+            code: int = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
         if self.pidfd >= 0:

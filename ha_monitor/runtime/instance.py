@@ -12,6 +12,8 @@ from pathlib import Path
 
 from ha_monitor.errors import PrerequisiteError
 
+GUARD_LOCK = "guard.lock"
+CORE_LOCK = "core.lock"
 _FLOCK = struct.Struct("@hhqqi4x")  # struct flock: l_type, l_whence, l_start, l_len, l_pid
 
 
@@ -24,18 +26,20 @@ class ProcessLock:
 
     def take(self, what: str) -> None:
         """Take it now. Raises PrerequisiteError, naming ``what`` and the holder's pid, when it is held."""
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
+        if not self.try_take():
             pid = self.holder_pid()
             raise PrerequisiteError(
                 f"{what} runs on this host already (pid {pid}, holds {self._path});"
                 " stop it first: ha-monitor stop"
-            ) from None
+            )
 
-    def wait(self) -> None:
-        """Take it as soon as its holder ends. Whoever started this process bounds the waiting."""
-        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+    def try_take(self) -> bool:
+        """Take it now if nobody holds it."""
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
     def holder_pid(self) -> int:
         """Who holds it: the pid, 0 if nobody else."""

@@ -103,6 +103,10 @@ class Channel:
                 fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
                 self.fds.extend(fds)
 
+    def detach(self) -> None:
+        """Close this copy of the descriptor; the channel itself lives on in others."""
+        self._sock.close()
+
     def close(self) -> None:
         """Close this end."""
         self.is_closed = True
@@ -132,8 +136,12 @@ def inherited_channel(name: str = CORE_FD) -> Channel:
 
 
 def read_config_text(name: str = CONFIG_FD) -> bytes:
-    """The configuration's JSON. Read by position: the memfd's offset is shared with the other children."""
-    fd = int(os.environ[name])
+    """The configuration's JSON, for `plain.from_plain`."""
+    return read_text(int(os.environ[name]))
+
+
+def read_text(fd: int) -> bytes:
+    """What a memfd holds. Read by position: the offset is shared with the other children."""
     return os.pread(fd, os.fstat(fd).st_size, 0)
 
 

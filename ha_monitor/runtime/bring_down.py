@@ -1,0 +1,51 @@
+"""What the guard does to the kernel itself when no core can: close and remove service addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ha_monitor.errors import NetlinkError
+from ha_monitor.model import ClusterConfig, Run
+from ha_monitor.net.service_address import ServiceAddresses
+from ha_monitor.runtime.net_names import service_addresses
+from ha_monitor.timebase import SECOND
+
+SLACK_NS = 5 * SECOND
+
+
+def stop_bound_ns(config: ClusterConfig) -> int:
+    """How long a hand-over may take: the longest group's stops, one after another, and some slack."""
+    lengths = [
+        sum(r.stop_timeout_ns for r in group.resources if r.run is Run.OWNER) for group in config.groups
+    ]
+    return max(lengths, default=0) + 2 * config.timing.lease_ns + SLACK_NS
+
+
+class AddressCloser:
+    """The service addresses of one configuration, for a guard whose core is dead and reaped."""
+
+    def __init__(self, config: ClusterConfig, is_witness: bool) -> None:
+        self._addresses = [] if is_witness else service_addresses(config)
+        self._cluster = config.name
+        self._valid_ns = 4 * config.timing.lease_ns
+
+    def close_all(self) -> bool:
+        """Closed in the kernel and removed, acknowledged; False if the kernel refused."""
+        return self._do(lambda net: net.close([a.interface.ip for a in self._addresses]))
+
+    def remove_all(self) -> bool:
+        """As `close_all`, and the rules too."""
+        return self._do(ServiceAddresses.uninstall)
+
+    def _do(self, work: Callable[[ServiceAddresses], None]) -> bool:
+        if not self._addresses:
+            return True
+        try:
+            net = ServiceAddresses(self._cluster, self._addresses, self._valid_ns)
+            try:
+                work(net)
+            finally:
+                net.shutdown()
+        except NetlinkError:
+            return False
+        return True

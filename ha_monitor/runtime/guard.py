@@ -1,0 +1,398 @@
+"""The parent of all processes of a daemon: starts them, and ends what a dead core left behind.
+
+It decides nothing about the cluster. It knows four things: a child died; the core is silent; a signal came;
+the core asked for something. What can block is done by others (`scribe`, the configuration's child).
+
+    ha-monitor run      -> python -m ha_monitor.runtime.guard
+    ha-monitor witness  -> python -m ha_monitor.runtime.guard --witness
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ha_monitor.errors import HaMonitorError
+from ha_monitor.runtime import failback_window
+from ha_monitor.runtime.bring_down import AddressCloser, stop_bound_ns
+from ha_monitor.runtime.children import Child, end_text
+from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation, Listeners
+from ha_monitor.runtime.goodbye import SocketKey
+from ha_monitor.runtime.preparation import Prepared, make_generation, prepare
+from ha_monitor.runtime.processes import process_list
+from ha_monitor.runtime.realtime import become_realtime, still_garbage
+from ha_monitor.timebase import SECOND, lease_clock_ns
+
+START_BOUND_NS = 20 * SECOND  # a core that is not ready by then will not be
+LET_GO_BOUND_NS = 3 * SECOND  # a core told to end without handing over has nothing to wait for
+CHILD_BOUND_NS = 3 * SECOND  # worker and publisher after SIGTERM
+SLOW_TICK_NS = 10 * SECOND  # windows of failback; memory of the processes
+
+
+class Guard:
+    """Runs until everything that it started has ended."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._listeners: Listeners = prepared.listeners
+        self._scribe = prepared.scribe
+        self._memory = prepared.memory
+        self._abstain_ns = prepared.abstain_ns
+        self._now: Callable[[], int] = lease_clock_ns
+        self._current = prepared.generation
+        self._next: tuple[Generation, CoreHandle] | None = None
+        self._next_bound_ns = 0
+        self._core: CoreHandle | None = None
+        self._ending: dict[Child, int] = {}  # and when it is killed
+        self._is_stopping = False
+        self._stop_bound_ns = 0
+        self._slow_tick_ns = 0
+        self._exit_code: int | None = None
+        self._has_run = False
+        self._closer = AddressCloser(self._current.config, self._current.is_witness)
+        self._wakeup, wakeup_end = socket.socketpair()
+        self._wakeup.setblocking(False)
+        wakeup_end.setblocking(False)
+        self._wakeup_end = wakeup_end
+
+    def run(self) -> int:
+        """Start everything, watch it, return the daemon's exit code."""
+        self._take_signals()
+        self._start_core()
+        while self._exit_code is None:
+            self._wait()
+            self._read_signals()
+            self._read_core()
+            self._read_next_core()
+            self._reap_helpers()
+            self._tick(self._now())
+        self._bring_down()
+        return self._exit_code
+
+    def _wait(self) -> None:
+        watched: list[Any] = [self._wakeup, *self._ending]
+        for handle in self._handles():
+            watched += [handle.child] if handle.channel.is_closed else [handle.child, handle.channel]
+        watched += self._current.children.values()
+        select.select(watched, [], [], TICK_NS / SECOND)
+
+    def _handles(self) -> list[CoreHandle]:
+        return [h for h in (self._core, self._next[1] if self._next else None) if h]
+
+    # --- signals
+
+    def _take_signals(self) -> None:
+        signal.set_wakeup_fd(self._wakeup_end.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+    def _read_signals(self) -> None:
+        numbers: bytes = b""
+        with contextlib.suppress(BlockingIOError):
+            numbers = self._wakeup.recv(64)
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._begin_stop("signal")
+        elif signal.SIGHUP in numbers:
+            self._begin_restart("signal")
+
+    # --- the core
+
+    def _start_core(self) -> None:
+        old = self._core
+        sockets = old.goodbye.inheritable() if old else []
+        self._core = self._launch(self._current, sockets)
+        if old:
+            old.close()
+
+    def _launch(self, generation: Generation, sockets: list[tuple[SocketKey, int]]) -> CoreHandle:
+        return generation.start_core(self._listeners, self._memory, self._abstain_ns, sockets, self._now())
+
+    def _read_core(self) -> None:
+        core = self._core
+        if core is None:
+            return
+        for message in core.channel.receive():
+            self._heed(core, message)
+        if (code := core.child.reap(0)) is not None:
+            self._core_ended(core, code)
+
+    def _heed(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
+        core.watch.fed()
+        handler = self._MESSAGES.get(message["kind"])
+        if handler is None:
+            return
+        try:
+            handler(self, core, message)
+        except (KeyError, ValueError, TypeError) as error:  # our own core's mistake must not end its guard
+            self._scribe.log("error", f"guard: unusable {message['kind']} message from the core: {error!r}")
+
+    def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
+        core.is_ready = True
+        self._has_run = True
+        self._slow_tick_ns = 0
+        for role in self._current.roles:
+            if role not in self._current.children:
+                self._start_helper(role)
+
+    def _core_beats(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
+        core.user_lease_ends_ns = int(message.get("until_ns", 0))
+
+    def _core_shares_sockets(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
+        fds, core.channel.fds = core.channel.fds, []
+        core.goodbye.take_sockets(message["keys"], fds)
+
+    def _core_says_goodbye(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
+        core.goodbye.take_packets(message)
+
+    def _core_saves(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._memory = self._memory.changed(message)
+        self._scribe.remember(self._memory)
+
+    def _core_logs(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._scribe.log(str(message["level"]), str(message["line"]))
+
+    def _stop_was_asked(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._begin_stop(str(message["who"]))
+
+    def _restart_was_asked(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._begin_restart(str(message["who"]))
+
+    _MESSAGES: Mapping[str, Callable[[Guard, CoreHandle, Mapping[str, Any]], None]] = {
+        "ready": _core_is_ready,
+        "beat": _core_beats,
+        "sockets": _core_shares_sockets,
+        "goodbye": _core_says_goodbye,
+        "save": _core_saves,
+        "log": _core_logs,
+        "stop-asked": _stop_was_asked,
+        "restart-asked": _restart_was_asked,
+    }
+
+    def _core_ended(self, core: CoreHandle, code: int) -> None:
+        """It is reaped: nothing of it runs any more."""
+        if self._next and core.is_asked_to_end:
+            self._adopt_next(core)
+        elif self._is_stopping:
+            self._exit_code = 0 if code == 0 else 1
+        elif not self._has_run:
+            self._exit_code = code if code > 0 else 1  # it said why
+        else:
+            self._replace_dead_core(core, code)
+
+    def _replace_dead_core(self, core: CoreHandle, code: int) -> None:
+        """Rule 9: reaped, closed, acknowledged, and only then said to the others."""
+        released = ""
+        if core.goodbye.has_something_to_say:
+            is_closed = self._closer.close_all()
+            sent = core.goodbye.send() if is_closed else 0
+            released = f"; its addresses are closed, released in {sent} packets"
+        self._scribe.log("error", f"core ended unasked ({end_text(code)}){released}; a new one starts")
+        self._end_next()
+        now = self._now()
+        self._current.back_off["core"].ended(now)
+        if self._current.back_off["core"].not_before_ns > now:
+            self._core = None  # `_tick` starts it; the kernel's Lease ends meanwhile
+            core.close()
+        else:
+            self._start_core()
+
+    # --- restart: a new core is warm before the old one lets go
+
+    def _begin_restart(self, who: str) -> None:
+        if self._is_stopping or self._next or not self._core:
+            return
+        self._scribe.log("info", f"restart ordered by {who}: reading the configuration")
+        try:
+            generation = make_generation(self._current.is_witness)
+        except HaMonitorError as error:
+            self._refuse_restart(str(error))
+            return
+        generation.take_over(self._current)
+        now = self._now()
+        sockets = self._core.goodbye.inheritable()
+        self._memory = self._memory.with_hold(generation.config.timing.lease_ns, is_known=True)
+        self._scribe.remember(self._memory)
+        self._next = generation, self._launch(generation, sockets)
+        self._next_bound_ns = now + START_BOUND_NS
+
+    def _refuse_restart(self, reason: str) -> None:
+        self._scribe.log("error", f"restart refused, the old configuration stays: {reason}")
+        if self._core:
+            self._core.channel.send({"kind": "restart-refused", "reason": reason})
+
+    def _read_next_core(self) -> None:
+        if not self._next:
+            return
+        _, handle = self._next
+        for message in handle.channel.receive():
+            if message["kind"] == "warm" and self._core:
+                self._core.is_asked_to_end = True
+                self._core.channel.send({"kind": "stop", "hands_over": False})
+                self._next_bound_ns = self._now() + LET_GO_BOUND_NS
+            elif message["kind"] == "log":
+                self._core_logs(handle, message)
+        if (code := handle.child.reap(0)) is not None:
+            self._next_failed(f"the new core ended at its start ({end_text(code)})")
+
+    def _next_failed(self, reason: str) -> None:
+        self._end_next()
+        if self._core:
+            self._core.is_asked_to_end = False
+        self._refuse_restart(reason)
+
+    def _end_next(self) -> None:
+        if self._next:
+            generation, handle = self._next
+            self._next = None
+            handle.child.kill()
+            handle.child.reap()
+            handle.close()
+            generation.close()
+
+    def _adopt_next(self, old: CoreHandle) -> None:
+        assert self._next is not None
+        former = self._current
+        self._current, self._core = self._next
+        self._next = None
+        old.close()
+        self._closer = AddressCloser(self._current.config, self._current.is_witness)
+        for child in former.children.values():
+            self._end_helper(child)
+        former.close()
+
+    # --- worker and publisher
+
+    def _start_helper(self, role: str) -> None:
+        if not self._is_stopping and all(child.role != role for child in self._ending):
+            child = self._current.start(role, self._now())
+            self._tell_core({"kind": f"{role}-started", "pid": child.pid})
+
+    def _end_helper(self, child: Child) -> None:
+        child.kill(signal.SIGTERM)
+        self._ending[child] = self._now() + CHILD_BOUND_NS
+
+    def _reap_helpers(self) -> None:
+        for child in list(self._ending):
+            if child.reap(0) is not None:
+                del self._ending[child]
+        for role, child in list(self._current.children.items()):
+            if (code := child.reap(0)) is not None:
+                del self._current.children[role]
+                self._current.back_off[role].ended(self._now())
+                self._scribe.log("warning", f"{role} ended unasked ({end_text(code)}); it starts again")
+                self._tell_core({"kind": f"{role}-lost"})
+
+    def _tell_core(self, message: Mapping[str, Any]) -> None:
+        if self._core:
+            self._core.channel.send(message)
+
+    # --- time
+
+    def _tick(self, now: int) -> None:
+        self._watch_core(now)
+        for child, bound in self._ending.items():
+            if now > bound:
+                child.kill()
+        if self._next and now > self._next_bound_ns:
+            self._overdue_restart()
+        if self._core is None and not self._is_stopping:
+            if now >= self._current.back_off["core"].not_before_ns:
+                self._start_core()
+            return
+        if self._core and self._core.is_ready:
+            for role in self._current.roles:
+                if role not in self._current.children and now >= self._current.back_off[role].not_before_ns:
+                    self._start_helper(role)
+        if now >= self._slow_tick_ns:
+            self._slow_tick_ns = now + SLOW_TICK_NS
+            self._slow_tick()
+
+    def _overdue_restart(self) -> None:
+        if self._core and self._core.is_asked_to_end:
+            self._core.child.kill()  # it was told to let go at once; its successor waits for its end
+        else:
+            self._next_failed("the new core was not ready in time")
+
+    def _watch_core(self, now: int) -> None:
+        core = self._core
+        if core is None:
+            return
+        if core.user_lease_ends_ns and now > core.user_lease_ends_ns:
+            core.user_lease_ends_ns = 0
+            self._closer.close_all()
+        is_overdue = self._is_stopping and now > self._stop_bound_ns
+        if core.is_ready and core.watch.is_hung(now):
+            self._scribe.log("error", f"core is silent for {core.watch.silent_ns / SECOND:.1f} s: killed")
+            core.child.kill()
+        elif is_overdue:
+            self._scribe.log("error", "core did not hand over in time: killed")
+            core.child.kill()
+
+    def _slow_tick(self) -> None:
+        for group, is_open in failback_window.windows(self._current.config, time.time()).items():
+            self._tell_core({"kind": "window", "group": group, "is_open": is_open})
+        self._tell_core({"kind": "processes", "processes": process_list(self._pids(), self._restarts())})
+
+    def _pids(self) -> dict[str, int]:
+        pids = {"guard": os.getpid()}
+        if self._core:
+            pids["core"] = self._core.child.pid
+        return pids | {role: child.pid for role, child in self._current.children.items()}
+
+    def _restarts(self) -> dict[str, int]:
+        return {role: back_off.restarts for role, back_off in self._current.back_off.items()}
+
+    # --- the end
+
+    def _begin_stop(self, who: str) -> None:
+        if self._is_stopping:
+            return
+        self._scribe.log("info", f"stop ordered by {who}: handing over")
+        self._is_stopping = True
+        self._stop_bound_ns = self._now() + stop_bound_ns(self._current.config)
+        self._end_next()
+        if self._core is None:
+            self._exit_code = 0
+        else:
+            self._core.channel.send({"kind": "stop", "hands_over": True})
+
+    def _bring_down(self) -> None:
+        """Whatever the core did or did not do: nothing of the addresses stays, no child stays."""
+        core, self._core = self._core, None
+        if self._has_run and not self._closer.remove_all():
+            self._scribe.log("error", "service addresses could not be removed; see `ip address`")
+        if core:
+            core.goodbye.send() if core.goodbye.has_something_to_say else 0
+            core.close()
+        for child in self._current.children.values():
+            child.kill(signal.SIGTERM)
+        bound = self._now() + CHILD_BOUND_NS
+        for child in (*self._current.children.values(), *self._ending):
+            left = max(0.0, (bound - self._now()) / SECOND)
+            if child.reap(left) is None:
+                child.kill()
+                child.reap()
+        self._scribe.close(1.0)
+
+
+def main(argv: list[str]) -> int:
+    """Run a Node's or the Witness's daemon in the foreground; errors become one line and code 2."""
+    try:
+        prepared = prepare(is_witness="--witness" in argv)
+    except HaMonitorError as error:
+        sys.stderr.write(f"ha-monitor: {error}\n")
+        return 2
+    guard = Guard(prepared)
+    become_realtime()
+    still_garbage()
+    return guard.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

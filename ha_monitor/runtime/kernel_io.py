@@ -1,0 +1,197 @@
+"""The core's dealings with the kernel about service addresses: its words in, its events out.
+
+A thin layer over `net`: names become addresses, refusals become answers, what the kernel tells on its own
+becomes events. The Witness has no service addresses and uses `no_kernel.NoKernel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from ha_monitor.core import events as ev
+from ha_monitor.errors import NetlinkError
+from ha_monitor.model import ClusterConfig, Protection, Voter
+from ha_monitor.net import service_address as net
+from ha_monitor.runtime.net_names import AddressNames
+from ha_monitor.timebase import SECOND
+
+REPAIR_SHOWN_NS = 10 * SECOND  # how long the protection counts as lower after somebody removed our rules
+MACS_EVERY_NS = 10 * SECOND
+
+
+class Kernel(Protocol):
+    """What `effects` and `loop` need of the kernel's side."""
+
+    announced: dict[str, int]
+    user_lease_ends_ns: int
+
+    def filenos(self) -> Sequence[int]: ...  # noqa: D102
+    def next_deadline_ns(self) -> int | None: ...  # noqa: D102
+    def read(self, at_ns: int) -> list[ev.Event]: ...  # noqa: D102
+    def tick(self, at_ns: int) -> list[ev.Event]: ...  # noqa: D102
+    def arm(self, group: str, sending: int, timeout_ns: int) -> bool: ...  # noqa: D102
+    def add(self, group: str) -> str: ...  # noqa: D102
+    def activate(self, resources: Sequence[str], sending: int) -> str: ...  # noqa: D102
+    def announce(self, resources: Sequence[str], at_ns: int) -> None: ...  # noqa: D102
+    def close(self, resources: Sequence[str]) -> bool: ...  # noqa: D102
+    def repair(self, resource: str) -> str: ...  # noqa: D102
+    def probe(self, resources: Sequence[str], at_ns: int) -> list[ev.Event]: ...  # noqa: D102
+    def device(self, resource: str) -> str: ...  # noqa: D102
+    def present(self) -> frozenset[str]: ...  # noqa: D102
+    def shutdown(self) -> None: ...  # noqa: D102
+
+
+class ServiceKernel:
+    """A Node's service addresses. ``clock``: the Lease clock."""
+
+    def __init__(
+        self, config: ClusterConfig, me: Voter, addresses: net.ServiceAddresses, clock: Callable[[], int]
+    ) -> None:
+        self._names = AddressNames(config)
+        self._me = me
+        self._peers = [a for v in config.nodes if v.index != me.index for a in v.addresses.values()]
+        self._net = addresses
+        self._clock = clock
+        self._level = (Protection.BEST_EFFORT, "not judged yet")
+        self._repaired_ns = 0
+        self._macs_ns = 0
+        self.announced: dict[str, int] = {}
+        self.user_lease_ends_ns = 0
+        self._armed: dict[int, int] = {}
+
+    def prepare(self) -> list[ev.Event]:
+        """Put the rules in place; what is enforced from now on."""
+        self._net.prepare()
+        return self._judge(self._clock())
+
+    # --- what happens
+
+    def filenos(self) -> Sequence[int]:
+        """What to select on."""
+        return self._net.filenos()
+
+    def next_deadline_ns(self) -> int | None:
+        """When `tick` has something to do."""
+        return self._net.next_deadline_ns()
+
+    def read(self, at_ns: int) -> list[ev.Event]:
+        """What the kernel tells on its own."""
+        return self._told(self._net.read(at_ns), at_ns) + self._judge(at_ns)
+
+    def tick(self, at_ns: int) -> list[ev.Event]:
+        """Announcements and probes that are due."""
+        if at_ns - self._macs_ns >= MACS_EVERY_NS:
+            self._macs_ns = at_ns
+            self._net.learn_node_macs(self._peers)
+        return self._told(self._net.tick(at_ns), at_ns) + self._judge(at_ns)
+
+    def _told(self, told: Iterable[net.NetEvent], at_ns: int) -> list[ev.Event]:
+        return [event for one in told for event in self._events_of(one, at_ns)]
+
+    def _events_of(self, one: net.NetEvent, at_ns: int) -> list[ev.Event]:
+        if isinstance(one, net.CarrierChanged):
+            return self._carrier(one.device, one.is_up)
+        if isinstance(one, net.RulesRepaired):
+            self._repaired_ns = at_ns
+            self._repaired_by = one.by
+            return []
+        name = self._names.resource(one.address)
+        if not name:
+            return []
+        if isinstance(one, net.AddressVanished):
+            return [ev.AddressRemoved(name)]
+        if isinstance(one, net.CompetingClaim):
+            return [ev.CompetingClaimHeard(name, one.mac)]
+        return [ev.DuplicateProbed(self._names.group_of(name), name, one.mac)]
+
+    _repaired_by = ""
+
+    def _carrier(self, device: str, is_up: bool) -> list[ev.Event]:
+        names = self._names.all_resources()
+        bearing = tuple(name for name in names if self.device(name) == device)
+        links = [link for link, own in self._me.addresses.items() if self._net.device_of(own) == device]
+        if not bearing and not links:
+            return []
+        return [ev.CarrierChanged(links[0] if links else "", bearing, is_up)]
+
+    def _judge(self, at_ns: int) -> list[ev.Event]:
+        level, detail = self._net.protection(), ""
+        if level is Protection.USER_SPACE_LEASE:
+            detail = "this kernel has no usable nftables: the guard removes addresses at the Lease's end"
+        if self._repaired_ns and at_ns - self._repaired_ns < REPAIR_SHOWN_NS:
+            level = Protection.USER_SPACE_LEASE
+            detail = f"rules were removed by {self._repaired_by or 'somebody'} and put back"
+        if (level, detail) == self._level:
+            return []
+        self._level = (level, detail)
+        return [ev.ProtectionChanged(int(level), detail)]
+
+    # --- what the core wants
+
+    def arm(self, group: str, sending: int, timeout_ns: int) -> bool:
+        """Whether the kernel acknowledged the sending number."""
+        if not self._names.resources(group):
+            return True
+        try:
+            self._net.arm(sending, timeout_ns)
+        except NetlinkError:
+            return False
+        if self._level[0] is not Protection.KERNEL_LEASE:
+            self._armed = {s: end for s, end in self._armed.items() if end > self._clock()}
+            self._armed[sending] = self._clock() + timeout_ns
+        return True
+
+    def add(self, group: str) -> str:
+        """Put the group's addresses on their devices, closed; why not, or empty."""
+        return self._try(lambda: self._net.add_closed(self._names.addresses(self._names.resources(group))))
+
+    def activate(self, resources: Sequence[str], sending: int) -> str:
+        """Let them pass as long as ``sending`` stands; why not, or empty."""
+        # Without the kernel's Lease the guard must know when to remove them for us.
+        self.user_lease_ends_ns = self._armed.get(sending, 0)
+        return self._try(lambda: self._net.activate(self._names.addresses(resources), sending))
+
+    def announce(self, resources: Sequence[str], at_ns: int) -> None:
+        """Announce now and on schedule."""
+        for name in resources:
+            self.announced[name] = self.announced.get(name, 0) + 1
+        self._try(lambda: self._net.announce(self._names.addresses(resources), at_ns))
+
+    def close(self, resources: Sequence[str]) -> bool:
+        """Whether the kernel acknowledged that they are closed and removed."""
+        is_closed = not self._try(lambda: self._net.close(self._names.addresses(resources)))
+        if is_closed:
+            self.user_lease_ends_ns = 0
+        return is_closed
+
+    def repair(self, resource: str) -> str:
+        """Put a vanished address back; why not, or empty."""
+        (address,) = self._names.addresses([resource])
+        return self._try(lambda: self._net.repair(address))
+
+    def probe(self, resources: Sequence[str], at_ns: int) -> list[ev.Event]:
+        """Ask the network; answers come later. Where nothing can be asked nobody answers."""
+        if not self._try(lambda: self._net.probe(self._names.addresses(resources), at_ns)):
+            return []
+        return [ev.DuplicateProbed(self._names.group_of(name), name, "") for name in resources]
+
+    def device(self, resource: str) -> str:
+        """Which device bears it, or would."""
+        return next((self._net.device_of(a) or "" for a in self._names.addresses([resource])), "")
+
+    def present(self) -> frozenset[str]:
+        """The service addresses that stand on a device of this host."""
+        return frozenset(self._names.resource(address) for address in self._net.present()) - {""}
+
+    def shutdown(self) -> None:
+        """Close the sockets; rules and addresses stay for the next core."""
+        self._net.shutdown()
+
+    @staticmethod
+    def _try(work: Callable[[], object]) -> str:
+        try:
+            work()
+        except NetlinkError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,165 @@
+"""What must be right before a daemon starts: rights, directories, one instance, a checked configuration.
+
+Nothing here touches a service. Every refusal is a HaMonitorError that says what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ha_monitor import paths
+from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
+from ha_monitor.model import ClusterConfig
+from ha_monitor.runtime.accounts import control_gid, publisher_account
+from ha_monitor.runtime.configuration import config_of, split_keys
+from ha_monitor.runtime.generation import Generation, Listeners
+from ha_monitor.runtime.instance import CORE_LOCK, GUARD_LOCK, ProcessLock
+from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
+from ha_monitor.runtime.scribe import Scribe
+
+CONFIG_CHILD_BOUND_S = 20.0
+FORMER_CORE_BOUND_S = 5.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a guard needs. ``lock`` is held as long as this object lives."""
+
+    generation: Generation
+    listeners: Listeners
+    memory: Memory
+    abstain_ns: int
+    scribe: Scribe
+    lock: ProcessLock
+
+
+def prepare(is_witness: bool) -> Prepared:
+    """Check and open everything. Raises HaMonitorError; then nothing was started."""
+    if os.geteuid() != 0:
+        raise PrerequisiteError("the daemon must be started by root: it holds addresses and real-time rights")
+    make_directories()
+    lock = ProcessLock(paths.run_dir() / GUARD_LOCK)
+    lock.take("an ha-monitor daemon")
+    generation = make_generation(is_witness)
+    await_former_core()
+    memory, abstain_ns = remember_hold(generation.config)
+    own_outbox(generation.config)
+    return Prepared(generation, open_listeners(), memory, abstain_ns, Scribe(paths.state_dir()), lock)
+
+
+def make_generation(is_witness: bool) -> Generation:
+    """Read the configuration anew. Raises HaMonitorError when it cannot be used on this host."""
+    text, keys = split_keys(read_configuration())
+    config = config_of(text)
+    return Generation(config, text, keys, own_name(config, is_witness), is_witness)
+
+
+def read_configuration() -> bytes:
+    """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load."""
+    command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=CONFIG_CHILD_BOUND_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise PrerequisiteError(f"{paths.etc_dir()}: not read within {CONFIG_CHILD_BOUND_S:.0f} s") from None
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip().removeprefix("ha-monitor: ")
+        raise HaMonitorError(reason or f"the configuration's reader ended with code {done.returncode}")
+    return done.stdout
+
+
+def own_name(config: ClusterConfig, is_witness: bool) -> str:
+    """Which voter this host is: by HA_MONITOR_SELF, else by the host's name. Raises ConfigError."""
+    name = os.environ.get("HA_MONITOR_SELF") or socket.gethostname().partition(".")[0]
+    section, wanted = ("[witness]", config.witness) if is_witness else ("[nodes]", None)
+    voters = [wanted] if wanted else [] if is_witness else list(config.nodes)
+    if any(voter.name == name for voter in voters if voter):
+        return name
+    names = ", ".join(voter.name for voter in voters if voter) or "empty"
+    verb = "ha-monitor run" if is_witness else "ha-monitor witness"
+    other = "a Node: start `ha-monitor run`" if is_witness else f"the Witness: start `{verb}`"
+    is_other = any(voter.name == name for voter in config.voters)
+    hint = f"{name} is {other}" if is_other else "the host's name must stand there, or set HA_MONITOR_SELF"
+    raise ConfigError(f"{paths.etc_dir()}/cluster.toml {section}", name, f"one of: {names}", hint)
+
+
+def make_directories() -> None:
+    """Run and state directory. The publisher may add its file to the first, and touch nobody else's."""
+    for directory in (paths.run_dir(), paths.state_dir()):
+        try:
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise PrerequisiteError(f"{directory}: cannot be made: {error.strerror}") from None
+
+
+def own_outbox(config: ClusterConfig) -> None:
+    """Let the publisher write its outbox and `view.json`; the sticky bit keeps the rest from it."""
+    account = publisher_account(config)
+    outbox = paths.state_dir() / "outbox"
+    outbox.mkdir(mode=0o750, exist_ok=True)
+    os.chown(outbox, account.uid, account.gid)
+    for path in outbox.iterdir():
+        with contextlib.suppress(OSError):
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
+    os.chown(paths.run_dir(), 0, account.gid)
+    paths.run_dir().chmod(0o1775)
+
+
+def remember_hold(config: ClusterConfig) -> tuple[Memory, int]:
+    """What is remembered, this configuration's hold on disk before it can be granted; and the abstention."""
+    memory, is_known = load_memory(paths.state_dir())
+    wanted = memory.with_hold(config.timing.lease_ns, is_known)
+    try:
+        store_memory(paths.state_dir(), wanted)
+    except OSError as error:
+        raise PrerequisiteError(f"{paths.state_dir()}: cannot be written: {error.strerror}") from None
+    return wanted, wanted.hold_ns if is_known else max(HOLD_UNKNOWN_NS, wanted.hold_ns)
+
+
+def await_former_core() -> None:
+    """A core whose guard was killed hands over by itself; one that cannot is killed."""
+    lock = ProcessLock(paths.run_dir() / CORE_LOCK)
+    pid = lock.holder_pid()
+    bound = time.monotonic() + FORMER_CORE_BOUND_S
+    while pid and time.monotonic() < bound:
+        time.sleep(0.02)
+        pid = lock.holder_pid()
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+        if pid := lock.holder_pid():
+            raise PrerequisiteError(f"a core of a former daemon does not end (pid {pid}); reboot this host")
+
+
+def open_listeners() -> Listeners:
+    """Both control sockets, with their owners and modes."""
+    gid = control_gid()
+    return Listeners(
+        _listen(paths.control_socket(), 0o660, gid),
+        _listen(paths.status_socket(), 0o666, gid),
+    )
+
+
+def _listen(path: Path, mode: int, gid: int) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        path.unlink(missing_ok=True)  # ours: the lock says that no other daemon lives
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+        finally:
+            os.umask(before)
+        os.chown(path, 0, gid)
+        path.chmod(mode)
+        sock.listen(16)
+    except OSError as error:
+        raise PrerequisiteError(f"{path}: cannot listen there: {error.strerror}") from None
+    return sock
