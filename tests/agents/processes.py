@@ -1,4 +1,4 @@
-"""Helpers for tests that watch real processes."""
+"""Helpers for tests with real processes."""
 
 import time
 
@@ -25,3 +25,16 @@ def wait_gone(pid, within_s=5.0):
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     return not is_alive(pid)
+
+
+def daemon_lines(directory, name="web"):
+    """The lines of a small daemon that writes its own pidfile."""
+    pidfile = directory / f"{name}.pid"
+    # A zombie is dead, although `kill -0` finds it until its parent has reaped it.
+    is_alive_line = f"grep -qs '^State:.*[SRD]' /proc/$(cat {pidfile})/status"
+    return {
+        "start": f"sleep 300 & echo $! > {pidfile}",
+        "stop": f"kill -9 $(cat {pidfile}); rm {pidfile}",
+        "status": f"test -e {pidfile} || exit 3; {is_alive_line} || exit 1",
+        "pidfile": str(pidfile),
+    }

@@ -10,19 +10,9 @@ from ha_monitor.agents.base import Answer, Surroundings
 from ha_monitor.agents.command import CommandAgent, own_scope, read_pidfile
 from ha_monitor.model import Ballot, Resource, ResourceKind, ResourceState
 from ha_monitor.timebase import MS, SECOND
+from tests.agents.processes import daemon_lines
 
 HERE = Surroundings("www", "pub2", Ballot(3, 0, 1))
-
-
-def daemon_lines(directory):
-    """The lines of a daemon that writes its own pidfile."""
-    pidfile = directory / "web.pid"
-    return {
-        "start": f"sleep 300 & echo $! > {pidfile}",
-        "stop": f"kill $(cat {pidfile}); rm {pidfile}",
-        "status": f"test -e {pidfile} || exit 3; kill -0 $(cat {pidfile}) 2>/dev/null || exit 1",
-        "pidfile": str(pidfile),
-    }
 
 
 @pytest.fixture
