@@ -38,7 +38,6 @@ class LeaseFeatures:
 
     has_kernel_lease: bool
     silences_late_announcements: bool
-    silences_translated_ports: bool
     missing: str = ""
 
 
@@ -76,7 +75,8 @@ class KernelLease:
         self._features: LeaseFeatures | None = None
         self._expected: tuple[bytes, ...] | None = None
         self._held: dict[int, dict[bytes, int]] = {}
-        self._families: tuple[int, ...] = ()
+        self._families: tuple[int, ...] = ()  # whose tables stand there
+        self._installed: tuple[int, ...] = ()  # whose tables must stand there
         self._last_sending = 0
         self._read_back()
 
@@ -101,7 +101,6 @@ class KernelLease:
         return LeaseFeatures(
             has_kernel_lease=not base,
             silences_late_announcements=not base and not refusals[nft.NETDEV],
-            silences_translated_ports=not base,
             missing="; ".join(filter(None, refusals.values())),
         )
 
@@ -128,11 +127,19 @@ class KernelLease:
         self._devices = tuple(announcing_devices) if features.silences_late_announcements else ()
         try:
             self._install_all()
-        except KernelRefused as refused:
-            if refused.errno not in (*_STALE, errno.EINVAL, errno.EOPNOTSUPP, errno.ENODEV):
-                raise
-            self._install_from_nothing()
+        except KernelRefused:
+            self._devices = tuple(d for d in self._devices if not self._refuses_device(d))
+            self._install_again()
+        self._installed = self._families
         self._expected = self._fingerprint()
+
+    def _install_again(self) -> None:
+        try:
+            self._install_all()
+        except KernelRefused:
+            # Something stands there in a form that cannot be changed: replace it, closed.
+            self.uninstall()
+            self._install_all()
 
     def _install_all(self) -> None:
         self._read_back()
@@ -143,12 +150,6 @@ class KernelLease:
             messages += self._align_elements(family)
         self._netlink.transact("install the Lease's rules", nft.batch(messages))
         self._read_back()
-
-    def _install_from_nothing(self) -> None:
-        """Something stands there in another form: replace it, closed."""
-        self._devices = tuple(d for d in self._devices if not self._refuses_device(d))
-        self.uninstall()
-        self._install_all()
 
     def _refuses_device(self, device: str) -> bool:
         table = nft.Table(nft.NETDEV, f"{self._name}-rehearsal")
@@ -177,7 +178,7 @@ class KernelLease:
         messages = [nft.delete_table(self._table(family)) for family in self._families]
         if messages:
             self._netlink.transact("remove the Lease's rules", nft.batch(messages))
-        self._expected = None
+        self._expected, self._installed = None, ()
         self._read_back()
 
     def is_intact(self) -> bool:
@@ -198,7 +199,11 @@ class KernelLease:
 
     def close(self, *addresses: Address) -> None:
         """Silence these addresses at once, whatever the window holds. Idempotent."""
-        self._attempt(dict.fromkeys(addresses), None)
+        try:
+            self._transact_step(dict.fromkeys(addresses), None)
+        except KernelRefused:
+            self._read_back()
+            self._transact_step(dict.fromkeys(addresses), None)
 
     def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None) -> None:
         """Activate and arm ``(sending, timeout_ns)`` in one transaction, acknowledged.
@@ -208,18 +213,17 @@ class KernelLease:
         """
         if arm is not None:
             self._check_window(*arm)
-        self._attempt(activate, arm)
-
-    def _attempt(self, change: _Change, arm: tuple[int, int] | None) -> None:
-        if not change and arm is None:
+        if not activate and arm is None:
             return
         try:
-            self._transact_step(change, arm)
+            self._transact_step(activate, arm)
         except KernelRefused as refused:
             if refused.errno not in _STALE:
                 raise
             self._read_back()
-            self._transact_step(change, arm)
+            if not set(self._installed) <= set(self._families):
+                raise
+            self._transact_step(activate, arm)
 
     def _check_window(self, sending: int, timeout_ns: int) -> None:
         if timeout_ns < SHORTEST_TIMEOUT_NS:

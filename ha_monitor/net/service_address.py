@@ -1,31 +1,34 @@
 """The kernel's side of a group's service addresses, in one place, for the core's loop.
 
-SKELETON of the interface, bodies follow. Mechanism only: it decides nothing about when. Every call
-is synchronous, takes microseconds, never forks and never waits for the network.
+Mechanism only: it decides nothing about when. Every call is synchronous, takes microseconds, never
+forks and never waits for the network. Order on takeover: ``add_closed``, ``arm``, (granted),
+``activate``, ``announce``; ``step`` activates the last sending and arms the next at once.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ha_monitor.model import Address, Interface, Protection
+from ha_monitor.errors import NetlinkError, PrerequisiteError
+from ha_monitor.model import Address, Protection
+from ha_monitor.net.announce import AnnouncementSchedule, FrameSender
+from ha_monitor.net.lease import KernelLease, LeaseFeatures, LeaseState
+from ha_monitor.net.monitor import (
+    AddressRemoved,
+    CarrierChanged,
+    DeviceAppeared,
+    EventsLost,
+    KernelEvent,
+    KernelMonitor,
+    RulesetChanged,
+)
+from ha_monitor.net.placement import Placement, ServiceAddress
+from ha_monitor.net.probe import ClaimListener, DuplicateProbe
+from ha_monitor.net.rtnetlink import RouteSocket, mac_bytes, mac_text
 
-
-@dataclass(frozen=True)
-class ServiceAddress:
-    """One configured service address. ``device`` empty: the device whose network holds it."""
-
-    interface: Interface
-    device: str = ""
-
-
-@dataclass(frozen=True)
-class CarrierChanged:
-    """The device's carrier came or went (also when it was set down)."""
-
-    device: str
-    is_up: bool
+MOST_NODE_MACS = 256
 
 
 @dataclass(frozen=True)
@@ -37,19 +40,30 @@ class AddressVanished:
 
 @dataclass(frozen=True)
 class RulesRepaired:
-    """Somebody removed or changed our rules; they are back, and every address is closed until
-    the next ``activate``. ``by`` names the program that did it, if known."""
+    """Somebody removed or changed our rules. They are back; what was removed with them is closed
+    until the next ``activate``. ``by`` names the program that did it, if known."""
 
     by: str
 
 
 @dataclass(frozen=True)
+class RulesMissing:
+    """Our rules are gone and could not be put back: ``protection`` has dropped."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class CompetingClaim:
-    """Another MAC announced one of our service addresses: ``announce`` again if it is open here."""
+    """Another MAC claims a service address that we announce: ``announce`` it again.
+
+    ``is_node``: the MAC is one that ``learn_node_macs`` knows.
+    """
 
     address: Address
     mac: str
     device: str
+    is_node: bool
 
 
 @dataclass(frozen=True)
@@ -60,94 +74,280 @@ class DuplicateProbed:
     mac: str
 
 
-NetEvent = CarrierChanged | AddressVanished | RulesRepaired | CompetingClaim | DuplicateProbed
+NetEvent = CarrierChanged | AddressVanished | RulesRepaired | RulesMissing | CompetingClaim | DuplicateProbed
 
 
 class ServiceAddresses:
     """Devices, kernel Lease, announcements, probes of all configured service addresses.
 
     Times are ns of the Lease clock. Raises NetlinkError where the kernel refuses.
+    Where this kernel cannot keep the Lease (``protection`` says so) an address is not added before
+    it is activated, and it is up to the core and the guard to ``close`` it at the Lease's end.
     """
 
     def __init__(self, cluster_name: str, addresses: Iterable[ServiceAddress], valid_ns: int) -> None:
         """Open all sockets. ``valid_ns``: how long an address outlives the last ``tick``."""
-        raise NotImplementedError
+        configured = {one.interface.ip: one for one in addresses}
+        self._route = RouteSocket()
+        self._lease, self._features = _open_lease(cluster_name, configured)
+        self._monitor = KernelMonitor(self._lease.port if self._lease else None)
+        self._monitor.links.reload(self._route.devices())
+        self._placement = Placement(self._route, self._monitor.links, configured, valid_ns)
+        self._sender = FrameSender()
+        self._listener = ClaimListener(configured)
+        self._guarded_devices: tuple[str, ...] = ()
+        self._rules_stand = False
+        self._announcing: dict[Address, AnnouncementSchedule] = {}
+        self._probes: dict[Address, DuplicateProbe] = {}
+        self._node_macs: set[bytes] = set()
 
-    def prepare(self) -> None:
-        """Put the rules in place, closed; what a former life of this daemon left open stays open."""
-        raise NotImplementedError
+    # What stands here
+
+    def prepare(self, at_ns: int) -> None:
+        """Put the rules in place, closed; what a former life of this daemon left open stays open.
+
+        Raises NetlinkError; not for a kernel without nftables, see ``protection``.
+        """
+        if self._lease:
+            self._install(self._lease)
+        self._placement.adopt(at_ns)
+
+    def features(self) -> LeaseFeatures:
+        """What this kernel can do for the Lease, and why not more."""
+        return self._features
 
     def protection(self) -> Protection:
-        """KERNEL_LEASE if the rules stand, USER_SPACE_LEASE if this kernel has no nftables."""
-        raise NotImplementedError
+        """KERNEL_LEASE while the rules stand, else USER_SPACE_LEASE."""
+        return Protection.KERNEL_LEASE if self._rules_stand else Protection.USER_SPACE_LEASE
 
-    def filenos(self) -> tuple[int, ...]:
-        """What to select on for reading; then call ``read``."""
-        raise NotImplementedError
+    def state(self) -> LeaseState:
+        """What the kernel's Lease holds, read back: for tests and diagnosis, about 0.2 ms."""
+        return self._lease.state() if self._lease else LeaseState({}, {})
 
-    def read(self, at_ns: int) -> tuple[NetEvent, ...]:
-        """Take what the sockets hold (bounded), repair the rules if needed, tell what happened."""
-        raise NotImplementedError
+    def present(self) -> Mapping[Address, str]:
+        """The service addresses that stand on a device of this host now, with that device."""
+        return self._placement.present()
 
-    def next_deadline_ns(self) -> int | None:
-        """When ``tick`` has something to do; None: nothing planned."""
-        raise NotImplementedError
+    def device_of(self, address: Address) -> str | None:
+        """The device that bears, or would bear, the address; None: no device has its network."""
+        device = self._placement.device_of(address)
+        return None if device is None else device.name
 
-    def tick(self, at_ns: int) -> tuple[NetEvent, ...]:
-        """Send the announcements and probes that are due, refresh valid_lft when half is gone."""
-        raise NotImplementedError
+    def has_carrier(self, address: Address) -> bool:
+        """Whether the device that bears, or would bear, the address has its carrier."""
+        device = self._placement.device_of(address)
+        return device is not None and device.has_carrier
 
-    def arm(self, sending: int, timeout_ns: int) -> None:
+    def counters(self) -> Mapping[str, int]:
+        """Frames sent, and frames that the kernel did not take."""
+        return {"frames_sent": self._sender.sent, "frames_not_sent": self._sender.not_sent}
+
+    # The Lease
+
+    def arm(self, sending: int, timeout_ns: int, at_ns: int) -> None:
         """Put ``sending`` in the window, acknowledged by the kernel. ``sending`` must rise."""
-        raise NotImplementedError
+        self.step({}, (sending, timeout_ns), at_ns)
 
-    def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None) -> None:
-        """Activate the last sending and arm the next, (sending, timeout_ns), in one transaction."""
-        raise NotImplementedError
-
-    def add_closed(self, addresses: Iterable[Address]) -> None:
-        """Put them on their devices, closed. Idempotent; does not close an open one."""
-        raise NotImplementedError
-
-    def activate(self, addresses: Iterable[Address], sending: int) -> None:
+    def activate(self, addresses: Iterable[Address], sending: int, at_ns: int) -> None:
         """Let them pass as long as ``sending`` stands in the window."""
-        raise NotImplementedError
+        self.step(dict.fromkeys(addresses, sending), None, at_ns)
+
+    def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None, at_ns: int) -> None:
+        """Activate the last sending and arm the next, (sending, timeout_ns), in one transaction.
+
+        Rules that are missing are put back first, closed, and the step is made once more.
+        """
+        if not self._lease:
+            self._placement.put(set(activate) - self._placement.placed, at_ns)
+            return
+        try:
+            self._lease.step(activate, arm)
+        except NetlinkError:
+            if self._lease.is_intact():
+                raise
+            self._install(self._lease)
+            self._lease.step(activate, arm)
+
+    def add_closed(self, addresses: Iterable[Address], at_ns: int) -> None:
+        """Put them on their devices, closed. Idempotent; does not close an open one.
+
+        Raises NetlinkError if one has no device; the others are added all the same.
+        """
+        if not self._lease:
+            return
+        if not set(self._placement.bearing_devices()) <= set(self._guarded_devices):
+            self._install(self._lease)
+        self._placement.put(addresses, at_ns)
+
+    def close(self, addresses: Iterable[Address]) -> None:
+        """Close in the kernel, end announcements and probes, remove from the devices. Idempotent.
+
+        Raises NetlinkError if one may still stand on a device.
+        """
+        addresses = tuple(addresses)
+        if self._lease:
+            # Without its rules an address is silent too once it is removed, which raises if not.
+            with contextlib.suppress(NetlinkError):
+                self._lease.close(*addresses)
+        for address in addresses:
+            self._announcing.pop(address, None)
+            self._probes.pop(address, None)
+        self._placement.remove(addresses)
+
+    def repair(self, address: Address, at_ns: int) -> None:
+        """Put a vanished address back; open or closed as the kernel's Lease says."""
+        self._placement.put((address,), at_ns)
+
+    # Announcements and probes
 
     def announce(self, addresses: Iterable[Address], at_ns: int) -> None:
         """Announce now, then on the schedule (at ``tick``). Begins anew if it runs."""
-        raise NotImplementedError
-
-    def close(self, addresses: Iterable[Address]) -> None:
-        """Close in the kernel, end announcements, remove from the devices. Idempotent."""
-        raise NotImplementedError
-
-    def repair(self, address: Address) -> None:
-        """Put a vanished address back; open or closed as the kernel's Lease says."""
-        raise NotImplementedError
+        for address in addresses:
+            self._announcing[address] = AnnouncementSchedule(at_ns)
+            self._announce_if_due(address, at_ns)
 
     def probe(self, addresses: Iterable[Address], at_ns: int, ignored: Iterable[str] = ()) -> None:
         """Ask the network for 10 ms whether a stranger has them: DuplicateProbed for each later.
 
-        MACs of the cluster's Nodes are ignored: those in ``ignored`` and ``node_macs()``.
+        MACs of the cluster's Nodes are ignored: those in ``ignored`` and those learnt.
         """
-        raise NotImplementedError
+        ignore = {mac_bytes(device.mac) for device in self._monitor.links.devices}
+        ignore |= {mac_bytes(mac) for mac in ignored} | self._node_macs
+        for address in addresses:
+            probe = DuplicateProbe(address, at_ns, frozenset(ignore))
+            self._probes[address] = probe
+            self._send_probe_if_due(probe, at_ns)
 
     def learn_node_macs(self, node_addresses: Iterable[Address]) -> None:
         """Read the MACs of these Nodes from the kernel's neighbour table; remembered, bounded."""
-        raise NotImplementedError
+        neighbours = self._route.neighbours()
+        for address in node_addresses:
+            if address in neighbours and len(self._node_macs) < MOST_NODE_MACS:
+                self._node_macs.add(mac_bytes(neighbours[address]))
 
-    def present(self) -> Mapping[Address, str]:
-        """The service addresses that stand on a device of this host now, with that device."""
-        raise NotImplementedError
+    # The loop
 
-    def device_of(self, address: Address) -> str | None:
-        """The device that bears, or would bear, the address; None: no device has its network."""
-        raise NotImplementedError
+    def filenos(self) -> tuple[int, ...]:
+        """What to select on for reading; then call ``read``."""
+        return (*self._monitor.filenos(), *self._listener.filenos())
+
+    def next_deadline_ns(self) -> int | None:
+        """When ``tick`` has something to do; None: nothing planned."""
+        due = [schedule.due_ns for schedule in self._announcing.values()]
+        due += [probe.due_ns for probe in self._probes.values()]
+        refresh = self._placement.next_refresh_ns()
+        return min(due if refresh is None else [*due, refresh], default=None)
+
+    def read(self) -> tuple[NetEvent, ...]:
+        """Take what the sockets hold (bounded), repair the rules if needed, tell what happened."""
+        happened = self._monitor.drain()
+        if any(isinstance(event, EventsLost) for event in happened):
+            happened += self._monitor.links.reload(self._route.devices())
+        carriers = [event for event in happened if isinstance(event, CarrierChanged)]
+        return (
+            *carriers,
+            *self._check_addresses(happened),
+            *self._check_rules(happened),
+            *self._hear(),
+        )
+
+    def tick(self, at_ns: int) -> tuple[NetEvent, ...]:
+        """Send the announcements and probes that are due, refresh valid_lft when half is gone."""
+        for address in tuple(self._announcing):
+            self._announce_if_due(address, at_ns)
+        self._placement.refresh(at_ns)
+        return self._run_probes(at_ns)
 
     def shutdown(self) -> None:
         """Close the sockets; rules and addresses stay as they are (a restart adopts them)."""
-        raise NotImplementedError
+        for one in (self._monitor, self._listener, self._sender, self._route):
+            one.close()
+        if self._lease:
+            self._lease.shutdown()
 
     def uninstall(self) -> None:
-        """Remove all service addresses and all our rules."""
-        raise NotImplementedError
+        """Remove all service addresses, then all our rules."""
+        self.close(self._placement.configured)
+        if self._lease:
+            self._lease.uninstall()
+        self._rules_stand = False
+
+    # Helpers, in the order of use
+
+    def _install(self, lease: KernelLease) -> None:
+        self._rules_stand = False
+        self._guarded_devices = self._placement.bearing_devices()
+        lease.install(self._guarded_devices)
+        self._rules_stand = True
+
+    def _announce_if_due(self, address: Address, at_ns: int) -> None:
+        schedule = self._announcing[address]
+        if at_ns < schedule.due_ns:
+            return
+        device = self._placement.device_of(address)
+        if device is not None and device.is_ethernet:
+            self._sender.announce(address, device.name, mac_bytes(device.mac))
+        self._announcing[address] = schedule.after_sending(at_ns)
+
+    def _send_probe_if_due(self, probe: DuplicateProbe, at_ns: int) -> None:
+        if probe.has_sent_all or at_ns < probe.due_ns:
+            return
+        device = self._placement.device_of(probe.address)
+        if device is not None and device.is_ethernet:
+            self._sender.probe(probe.address, device.name, mac_bytes(device.mac))
+        probe.sent += 1
+
+    def _run_probes(self, at_ns: int) -> tuple[DuplicateProbed, ...]:
+        for probe in self._probes.values():
+            self._send_probe_if_due(probe, at_ns)
+        over = [probe for probe in self._probes.values() if probe.is_over(at_ns)]
+        for probe in over:
+            del self._probes[probe.address]
+        return tuple(DuplicateProbed(p.address, mac_text(p.answered_by or b"")) for p in over)
+
+    def _check_addresses(self, happened: tuple[KernelEvent, ...]) -> tuple[NetEvent, ...]:
+        """Which of ours are really gone; our own removals and re-additions are no news."""
+        suspects = self._placement.placed
+        if not any(isinstance(event, EventsLost) for event in happened):
+            suspects &= {e.address for e in happened if isinstance(e, AddressRemoved)}
+        if not suspects:
+            return ()
+        present = self._placement.present()
+        return tuple(AddressVanished(a) for a in sorted(suspects - present.keys(), key=str))
+
+    def _check_rules(self, happened: tuple[KernelEvent, ...]) -> tuple[NetEvent, ...]:
+        returned = {e.device for e in happened if isinstance(e, DeviceAppeared)}
+        changed = [e for e in happened if isinstance(e, RulesetChanged)]
+        is_suspect = bool(changed) or not returned.isdisjoint(self._guarded_devices)
+        is_suspect = is_suspect or any(isinstance(e, EventsLost) for e in happened)
+        if not self._lease or not is_suspect or self._lease.is_intact():
+            return ()
+        try:
+            self._install(self._lease)
+        except (NetlinkError, PrerequisiteError) as error:
+            return (RulesMissing(str(error)),)
+        return (RulesRepaired(changed[-1].by if changed else ""),)
+
+    def _hear(self) -> tuple[CompetingClaim, ...]:
+        own = {device.mac for device in self._monitor.links.devices}
+        competing: dict[Address, CompetingClaim] = {}
+        for heard in self._listener.drain():
+            address, mac = heard.claim
+            if address in self._probes:
+                self._probes[address].hear(heard)
+            if mac_text(mac) not in own and address in self._announcing:
+                is_node = mac in self._node_macs
+                competing[address] = CompetingClaim(address, mac_text(mac), heard.device, is_node)
+        return tuple(competing.values())
+
+
+def _open_lease(cluster_name: str, addresses: Iterable[Address]) -> tuple[KernelLease | None, LeaseFeatures]:
+    """The kernel's Lease, or None and why this kernel cannot keep it."""
+    try:
+        lease = KernelLease(cluster_name, addresses)
+    except NetlinkError as error:
+        return None, LeaseFeatures(False, False, str(error))
+    if lease.features().has_kernel_lease:
+        return lease, lease.features()
+    lease.shutdown()
+    return None, lease.features()

@@ -1,0 +1,155 @@
+"""Where service addresses stand: put on their devices, kept alive, removed. For service_address.py."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ha_monitor.errors import NetlinkError
+from ha_monitor.model import Address, Interface
+from ha_monitor.net.monitor import LinkTable
+from ha_monitor.net.rtnetlink import Device, HostAddress, RouteSocket, ServiceForm, device_for, service_form
+from ha_monitor.timebase import SECOND
+
+
+@dataclass(frozen=True)
+class ServiceAddress:
+    """One configured service address. ``device`` empty: the device whose network holds it."""
+
+    interface: Interface
+    device: str = ""
+
+
+@dataclass
+class _Placed:
+    """An address that we put somewhere, and when it last got its full life."""
+
+    where: HostAddress
+    refreshed_ns: int
+
+
+class Placement:
+    """The addresses of one cluster on this host's devices. Raises NetlinkError."""
+
+    def __init__(
+        self,
+        route: RouteSocket,
+        links: LinkTable,
+        configured: Mapping[Address, ServiceAddress],
+        valid_ns: int,
+    ) -> None:
+        """``valid_ns``: how long an address stands there after its last refresh."""
+        self.configured = configured
+        self._route, self._links = route, links
+        self._valid_ns = valid_ns
+        self._placed: dict[Address, _Placed] = {}
+
+    @property
+    def placed(self) -> set[Address]:
+        """The addresses that we put there and did not remove."""
+        return set(self._placed)
+
+    def adopt(self, at_ns: int) -> None:
+        """Count as ours what a former life of this daemon left there; refreshed at once."""
+        for own in self._route.addresses():
+            if own.interface.ip in self.configured:
+                form = ServiceForm(own.interface, own.device_index, self._valid_s)
+                where = form.as_host_address()
+                self._placed[own.interface.ip] = _Placed(where, at_ns - self._valid_ns)
+
+    def present(self) -> dict[Address, str]:
+        """The configured addresses that stand on a device now, with its name."""
+        names = {device.index: device.name for device in self._links.devices}
+        return {
+            own.interface.ip: names.get(own.device_index, "")
+            for own in self._route.addresses()
+            if own.interface.ip in self.configured
+        }
+
+    def device_of(self, address: Address) -> Device | None:
+        """The device that bears, or would bear, the address."""
+        return self._bearing(address) or self._device_for(address, self._route.addresses)
+
+    def _bearing(self, address: Address) -> Device | None:
+        placed = self._placed.get(address)
+        return None if placed is None else self._links.by_index(placed.where.device_index)
+
+    def _device_for(
+        self, address: Address, list_addresses: Callable[[], Iterable[HostAddress]]
+    ) -> Device | None:
+        wanted = self.configured[address]
+        if wanted.device:
+            return self._links.by_name(wanted.device)
+        index = device_for(address, list_addresses(), self.configured)
+        return None if index is None else self._links.by_index(index)
+
+    def bearing_devices(self) -> tuple[str, ...]:
+        """Names of all devices that bear, or would bear, a configured address."""
+        present = self._route.addresses()
+        devices = (self._bearing(a) or self._device_for(a, lambda: present) for a in self.configured)
+        return tuple(sorted({device.name for device in devices if device is not None}))
+
+    def put(self, addresses: Iterable[Address], at_ns: int) -> None:
+        """Put them on their devices.
+
+        Raises NetlinkError for the first that could not be put; the others are.
+        """
+        present, failures = self._route.addresses(), []
+        for address in addresses:
+            try:
+                self._put(address, present, at_ns)
+            except NetlinkError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _put(self, address: Address, present: tuple[HostAddress, ...], at_ns: int) -> None:
+        wanted = self.configured[address]
+        device = self._bearing(address) or self._device_for(address, lambda: present)
+        if device is None:
+            where = wanted.device or f"with an address in {wanted.interface.network}"
+            raise NetlinkError(f"service address {address}: this host has no device {where}")
+        form = service_form(wanted.interface, device.index, present, self._valid_s)
+        self._route.add(form.as_host_address())
+        self._placed[address] = _Placed(form.as_host_address(), at_ns)
+
+    def remove(self, addresses: Iterable[Address]) -> None:
+        """Remove them from every device, in whatever form they stand there."""
+        gone = set(addresses)
+        for address in gone:
+            self._placed.pop(address, None)
+        remove_from_all_devices(self._route, gone)
+
+    def next_refresh_ns(self) -> int | None:
+        """When the first address has half of its life behind it."""
+        half = self._valid_ns // 2
+        return min((one.refreshed_ns + half for one in self._placed.values()), default=None)
+
+    def refresh(self, at_ns: int) -> None:
+        """Give new life to addresses that have half of it behind them.
+
+        Where that fails the address vanishes, which is an event of its own.
+        """
+        for placed in self._placed.values():
+            if at_ns - placed.refreshed_ns >= self._valid_ns // 2:
+                with contextlib.suppress(NetlinkError):
+                    self._route.add(placed.where)
+                placed.refreshed_ns = at_ns
+
+    @property
+    def _valid_s(self) -> int:
+        return -(-self._valid_ns // SECOND)
+
+
+def remove_from_all_devices(route: RouteSocket, addresses: Iterable[Address]) -> None:
+    """Remove these addresses wherever they stand. Raises the first refusal, after trying all."""
+    gone, failures = set(addresses), []
+    for own in route.addresses():
+        if own.interface.ip in gone:
+            try:
+                route.remove(own)
+            except NetlinkError as error:
+                failures.append(error)
+    if failures:
+        raise failures[0]
