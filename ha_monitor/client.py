@@ -24,6 +24,10 @@ STALE_S = 5.0  # the publisher writes at least once a second
 _SECOND_NS = 1_000_000_000
 
 
+class DaemonEndedError(ControlError):
+    """The daemon closed the connection instead of answering: it ended, or its core was replaced."""
+
+
 def fetch_view(timeout_s: float = TIMEOUT_S) -> View:
     """What this host's daemon knows now. Raises ControlError when nobody tells, or only old news."""
     try:
@@ -107,7 +111,7 @@ def _read_all(sock: socket.socket, until: float) -> bytes:
         part = sock.recv(1 << 16)
         if not part:
             if not parts:
-                raise ControlError("the daemon ended while it was asked")
+                raise DaemonEndedError("the daemon ended while it was asked")
             return b"".join(parts)
         parts.append(part)
         size += len(part)
