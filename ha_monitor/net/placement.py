@@ -23,10 +23,10 @@ class ServiceAddress:
 
 @dataclass
 class _Placed:
-    """An address that we put somewhere, and when it last got its full life."""
+    """An address that we put somewhere, and when it last got its full life (None: just now)."""
 
     where: HostAddress
-    refreshed_ns: int
+    refreshed_ns: int | None = None
 
 
 class Placement:
@@ -50,13 +50,13 @@ class Placement:
         """The addresses that we put there and did not remove."""
         return set(self._placed)
 
-    def adopt(self, at_ns: int) -> None:
-        """Count as ours what a former life of this daemon left there; refreshed at once."""
+    def adopt(self) -> None:
+        """Count as ours what a former life of this daemon left there, and give it its full life."""
         for own in self._route.addresses():
             if own.interface.ip in self.configured:
                 form = ServiceForm(own.interface, own.device_index, self._valid_s)
-                where = form.as_host_address()
-                self._placed[own.interface.ip] = _Placed(where, at_ns - self._valid_ns)
+                self._route.add(form.as_host_address())
+                self._placed[own.interface.ip] = _Placed(form.as_host_address())
 
     def present(self) -> dict[Address, str]:
         """The configured addresses that stand on a device now, with its name."""
@@ -78,8 +78,8 @@ class Placement:
     def _device_for(
         self, address: Address, list_addresses: Callable[[], Iterable[HostAddress]]
     ) -> Device | None:
-        wanted = self.configured[address]
-        if wanted.device:
+        wanted = self.configured.get(address)
+        if wanted is not None and wanted.device:
             return self._links.by_name(wanted.device)
         index = device_for(address, list_addresses(), self.configured)
         return None if index is None else self._links.by_index(index)
@@ -90,7 +90,7 @@ class Placement:
         devices = (self._bearing(a) or self._device_for(a, lambda: present) for a in self.configured)
         return tuple(sorted({device.name for device in devices if device is not None}))
 
-    def put(self, addresses: Iterable[Address], at_ns: int) -> None:
+    def put(self, addresses: Iterable[Address]) -> None:
         """Put them on their devices.
 
         Raises NetlinkError for the first that could not be put; the others are.
@@ -98,13 +98,13 @@ class Placement:
         present, failures = self._route.addresses(), []
         for address in addresses:
             try:
-                self._put(address, present, at_ns)
+                self._put(address, present)
             except NetlinkError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
 
-    def _put(self, address: Address, present: tuple[HostAddress, ...], at_ns: int) -> None:
+    def _put(self, address: Address, present: tuple[HostAddress, ...]) -> None:
         wanted = self.configured[address]
         device = self._bearing(address) or self._device_for(address, lambda: present)
         if device is None:
@@ -112,7 +112,7 @@ class Placement:
             raise NetlinkError(f"service address {address}: this host has no device {where}")
         form = service_form(wanted.interface, device.index, present, self._valid_s)
         self._route.add(form.as_host_address())
-        self._placed[address] = _Placed(form.as_host_address(), at_ns)
+        self._placed[address] = _Placed(form.as_host_address())
 
     def remove(self, addresses: Iterable[Address]) -> None:
         """Remove them from every device, in whatever form they stand there."""
@@ -122,9 +122,10 @@ class Placement:
         remove_from_all_devices(self._route, gone)
 
     def next_refresh_ns(self) -> int | None:
-        """When the first address has half of its life behind it."""
+        """When the first address has half of its life behind it; 0 for one just put there."""
         half = self._valid_ns // 2
-        return min((one.refreshed_ns + half for one in self._placed.values()), default=None)
+        stamps = [placed.refreshed_ns for placed in self._placed.values()]
+        return min((0 if stamp is None else stamp + half for stamp in stamps), default=None)
 
     def refresh(self, at_ns: int) -> None:
         """Give new life to addresses that have half of it behind them.
@@ -132,7 +133,9 @@ class Placement:
         Where that fails the address vanishes, which is an event of its own.
         """
         for placed in self._placed.values():
-            if at_ns - placed.refreshed_ns >= self._valid_ns // 2:
+            if placed.refreshed_ns is None:
+                placed.refreshed_ns = at_ns
+            elif at_ns - placed.refreshed_ns >= self._valid_ns // 2:
                 with contextlib.suppress(NetlinkError):
                     self._route.add(placed.where)
                 placed.refreshed_ns = at_ns

@@ -28,6 +28,17 @@ from ha_monitor.net.placement import Placement, ServiceAddress
 from ha_monitor.net.probe import ClaimListener, DuplicateProbe
 from ha_monitor.net.rtnetlink import RouteSocket, mac_bytes, mac_text
 
+__all__ = [
+    "AddressVanished",
+    "CarrierChanged",
+    "CompetingClaim",
+    "DuplicateProbed",
+    "NetEvent",
+    "RulesRepaired",
+    "ServiceAddress",
+    "ServiceAddresses",
+]
+
 MOST_NODE_MACS = 256
 
 
@@ -44,13 +55,6 @@ class RulesRepaired:
     until the next ``activate``. ``by`` names the program that did it, if known."""
 
     by: str
-
-
-@dataclass(frozen=True)
-class RulesMissing:
-    """Our rules are gone and could not be put back: ``protection`` has dropped."""
-
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class DuplicateProbed:
     mac: str
 
 
-NetEvent = CarrierChanged | AddressVanished | RulesRepaired | RulesMissing | CompetingClaim | DuplicateProbed
+NetEvent = CarrierChanged | AddressVanished | RulesRepaired | CompetingClaim | DuplicateProbed
 
 
 class ServiceAddresses:
@@ -103,14 +107,14 @@ class ServiceAddresses:
 
     # What stands here
 
-    def prepare(self, at_ns: int) -> None:
+    def prepare(self) -> None:
         """Put the rules in place, closed; what a former life of this daemon left open stays open.
 
         Raises NetlinkError; not for a kernel without nftables, see ``protection``.
         """
         if self._lease:
             self._install(self._lease)
-        self._placement.adopt(at_ns)
+        self._placement.adopt()
 
     def features(self) -> LeaseFeatures:
         """What this kernel can do for the Lease, and why not more."""
@@ -129,7 +133,10 @@ class ServiceAddresses:
         return self._placement.present()
 
     def device_of(self, address: Address) -> str | None:
-        """The device that bears, or would bear, the address; None: no device has its network."""
+        """The device that bears, or would bear, the address; None: no device has its network.
+
+        Also for an address that is none of the configured, such as a Link's own.
+        """
         device = self._placement.device_of(address)
         return None if device is None else device.name
 
@@ -144,21 +151,21 @@ class ServiceAddresses:
 
     # The Lease
 
-    def arm(self, sending: int, timeout_ns: int, at_ns: int) -> None:
+    def arm(self, sending: int, timeout_ns: int) -> None:
         """Put ``sending`` in the window, acknowledged by the kernel. ``sending`` must rise."""
-        self.step({}, (sending, timeout_ns), at_ns)
+        self.step({}, (sending, timeout_ns))
 
-    def activate(self, addresses: Iterable[Address], sending: int, at_ns: int) -> None:
+    def activate(self, addresses: Iterable[Address], sending: int) -> None:
         """Let them pass as long as ``sending`` stands in the window."""
-        self.step(dict.fromkeys(addresses, sending), None, at_ns)
+        self.step(dict.fromkeys(addresses, sending))
 
-    def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None, at_ns: int) -> None:
+    def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None) -> None:
         """Activate the last sending and arm the next, (sending, timeout_ns), in one transaction.
 
         Rules that are missing are put back first, closed, and the step is made once more.
         """
         if not self._lease:
-            self._placement.put(set(activate) - self._placement.placed, at_ns)
+            self._placement.put(set(activate) - self._placement.placed)
             return
         try:
             self._lease.step(activate, arm)
@@ -168,7 +175,7 @@ class ServiceAddresses:
             self._install(self._lease)
             self._lease.step(activate, arm)
 
-    def add_closed(self, addresses: Iterable[Address], at_ns: int) -> None:
+    def add_closed(self, addresses: Iterable[Address]) -> None:
         """Put them on their devices, closed. Idempotent; does not close an open one.
 
         Raises NetlinkError if one has no device; the others are added all the same.
@@ -177,7 +184,7 @@ class ServiceAddresses:
             return
         if not set(self._placement.bearing_devices()) <= set(self._guarded_devices):
             self._install(self._lease)
-        self._placement.put(addresses, at_ns)
+        self._placement.put(addresses)
 
     def close(self, addresses: Iterable[Address]) -> None:
         """Close in the kernel, end announcements and probes, remove from the devices. Idempotent.
@@ -194,9 +201,9 @@ class ServiceAddresses:
             self._probes.pop(address, None)
         self._placement.remove(addresses)
 
-    def repair(self, address: Address, at_ns: int) -> None:
+    def repair(self, address: Address) -> None:
         """Put a vanished address back; open or closed as the kernel's Lease says."""
-        self._placement.put((address,), at_ns)
+        self._placement.put((address,))
 
     # Announcements and probes
 
@@ -238,7 +245,7 @@ class ServiceAddresses:
         refresh = self._placement.next_refresh_ns()
         return min(due if refresh is None else [*due, refresh], default=None)
 
-    def read(self) -> tuple[NetEvent, ...]:
+    def read(self, at_ns: int) -> tuple[NetEvent, ...]:
         """Take what the sockets hold (bounded), repair the rules if needed, tell what happened."""
         happened = self._monitor.drain()
         if any(isinstance(event, EventsLost) for event in happened):
@@ -249,6 +256,7 @@ class ServiceAddresses:
             *self._check_addresses(happened),
             *self._check_rules(happened),
             *self._hear(),
+            *self._run_probes(at_ns),
         )
 
     def tick(self, at_ns: int) -> tuple[NetEvent, ...]:
@@ -324,8 +332,8 @@ class ServiceAddresses:
             return ()
         try:
             self._install(self._lease)
-        except (NetlinkError, PrerequisiteError) as error:
-            return (RulesMissing(str(error)),)
+        except (NetlinkError, PrerequisiteError):
+            return ()  # `protection` has dropped; the next `step` tries again
         return (RulesRepaired(changed[-1].by if changed else ""),)
 
     def _hear(self) -> tuple[CompetingClaim, ...]:
