@@ -126,6 +126,8 @@ class Browser:
     def look(self, url: str, status: int) -> Page:
         """Return what the tab shows now; `url` and `status` are those of `open`."""
         answer = self._call("Runtime.evaluate", expression=_LOOK, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise StackError(f"{url} cannot be looked at: {answer['exceptionDetails'].get('text')}")
         seen = json.loads(answer["result"]["value"])
         seen["complaints"] = tuple(seen["complaints"])
         return Page(url=url, status=status, **seen)

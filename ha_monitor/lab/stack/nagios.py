@@ -71,7 +71,7 @@ physical_html_path=/usr/share/nagios4/htdocs
 url_html_path=/nagios4
 use_pending_states=1
 use_authentication=0
-refresh_rate=5
+refresh_rate=30
 result_limit=0
 escape_html_tags=1
 enable_page_tour=0
@@ -116,8 +116,10 @@ class Nagios:
         host = self.host
         # Apache's user reads the states and the command file's group is its own, as in Debian.
         make_dir(host, NAGIOS_DIR)
-        for part in ("var", "var/archives", "tmp", "run", "spool", "spool/checkresults"):
+        for part in ("var", "var/archives", "tmp", "run", "spool"):
             make_dir(host, f"{NAGIOS_DIR}/{part}", "nagios", "nagios")
+        # Who is in the spool's group may lay results into it, and Nagios may read and remove them.
+        make_dir(host, CHECK_RESULT_DIR, "nagios", "nagios", 0o2775)
         make_dir(host, f"{NAGIOS_DIR}/rw", "nagios", "www-data", 0o2775)
         write_file(host, NAGIOS_CFG, _NAGIOS_CFG)
         write_file(host, CGI_CFG, _CGI_CFG)

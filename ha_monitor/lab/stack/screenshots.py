@@ -22,6 +22,7 @@ LETTERS_MIN = 20
 COLOURS_MIN = 16
 COMMONEST_SHARE_MAX = 0.995
 WORDS_WITHIN_S = 20.0
+RELOAD_AFTER_S = 4.0
 LOOK_EVERY_S = 0.2
 TIMEOUT_S = 15
 # A fact's own text may say that something was not found: a server's words count in the title alone.
@@ -83,27 +84,37 @@ def judge_picture(picture: bytes, where: str) -> None:
 
 def take(browser: Browser, shot: Shot, directory: Path, within_s: float = WORDS_WITHIN_S) -> Path:
     """Take one picture into `directory`. Raises PictureRefused with the last reason at the end."""
-    status = browser.open(shot.url)
     deadline = time.monotonic() + within_s
-    while True:
-        page = browser.look(shot.url, status)
-        try:
-            judge_page(page, shot.expected)
-            if not page.is_loading:
-                break
-        except PictureRefused as refused:
-            # Widgets fill in after the page is there: words may come, a login page stays.
-            if refused.reason in ("login", "error") or time.monotonic() >= deadline:
-                raise
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(LOOK_EVERY_S)
+    while not _shows(browser, shot, deadline):
+        pass
     picture = browser.picture()
     judge_picture(picture, shot.url)
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"{shot.name}.png"
     target.write_bytes(picture)
     return target
+
+
+def _shows(browser: Browser, shot: Shot, deadline: float) -> bool:
+    """Load the page and watch it for a while; False if it should be loaded anew.
+
+    Zabbix's widgets fill in after the page is there, Nagios's pages change only when loaded again.
+    A login or an error page does not get better: it is refused at once.
+    """
+    status = browser.open(shot.url)
+    reload_at = time.monotonic() + RELOAD_AFTER_S
+    while True:
+        page = browser.look(shot.url, status)
+        try:
+            judge_page(page, shot.expected)
+            if not page.is_loading or time.monotonic() >= deadline:
+                return True
+        except PictureRefused as refused:
+            if refused.reason in ("login", "error") or time.monotonic() >= deadline:
+                raise
+        if time.monotonic() >= reload_at:
+            return False
+        time.sleep(LOOK_EVERY_S)
 
 
 def zabbix_session(web_url: str, password: str) -> str:

@@ -1,15 +1,24 @@
 """A picture is taken of the page that was meant, and refused when it shows anything else."""
 
 import dataclasses
+import threading
+import time
 
 import pytest
 
 from ha_monitor.lab.stack.browser import Browser, Page
+from ha_monitor.lab.stack.nagios import COMMAND_FILE
 from ha_monitor.lab.stack.png import variety
 from ha_monitor.lab.stack.screenshots import PictureRefused, Shot, judge_page, judge_picture, take
 
 TEXT = "Service Status Details For All Hosts pub2 HA group www OK"
 GOOD = Page("http://mon/", 200, "Current Network Status", TEXT, asks_password=False)
+
+
+def tell(monitoring, text: str) -> None:
+    line = f"[{int(time.time())}] PROCESS_SERVICE_CHECK_RESULT;pub2;by spool;0;{text}\n"
+    with open(monitoring.host.path(COMMAND_FILE), "w") as fifo:
+        fifo.write(line)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,15 @@ def test_page_without_the_expected_words_is_refused(monitoring, browser, tmp_pat
     with pytest.raises(PictureRefused) as caught:
         take(browser, shot, tmp_path, within_s=0.5)
     assert caught.value.reason == "words"
+
+
+@pytest.mark.stack
+def test_words_that_come_later_are_waited_for(monitoring, browser, tmp_path):
+    told = threading.Timer(1.0, lambda: tell(monitoring, "it came late"))
+    told.start()
+    shot = monitoring.shot_of_nagios_services(["it came late"])
+    assert take(browser, shot, tmp_path).exists()
+    told.join()
 
 
 def test_good_page_is_accepted():
