@@ -74,3 +74,9 @@ class Judge:
         if at_ns - since_ns < alarm.hold_s * S_NS:
             return Verdict(waiting_s=max(1, (at_ns - since_ns) // S_NS))
         return Verdict(alarm.level, alarm)
+
+    def forget(self, host: str) -> None:
+        """Forget a host that is now told by somebody else."""
+        for memory in (self._bad_since_ns, self._rises):
+            for key in [key for key in memory if key[0] == host]:
+                del memory[key]

@@ -6,11 +6,13 @@ share: texts that no name or sentence from outside can break out of.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 from ha_monitor.publish.declare import Above, Below, Fact, Level, Service, Value, safe_name
 from ha_monitor.publish.facts import EVENT_QUIET_S, EVENT_SERVICE, facts_in
 from ha_monitor.publish.judge import S_NS, Judge, Verdict
+from ha_monitor.publish.outbox import Parcel, slot_of
 from ha_monitor.publish.snapshot import Snapshot, Told
 from ha_monitor.publish.words import word_of
 from ha_monitor.view import TransitionView, View
@@ -35,6 +37,19 @@ class CheckResult:
     def at_s(self) -> int:
         """Nagios stamps have whole seconds."""
         return self.at_ns // S_NS
+
+    def parcel(self) -> Parcel:
+        """For the outbox."""
+        body = json.dumps(asdict(self), separators=(",", ":"))
+        return Parcel(slot_of(self.host, self.service), self.at_ns, body, self.ident)
+
+
+def read_result(body: str) -> CheckResult:
+    """What `CheckResult.parcel` packed. Raises ValueError for anything else."""
+    try:
+        return CheckResult(**json.loads(body))
+    except TypeError as error:
+        raise ValueError(f"no check result: {error}") from error
 
 
 def check_results(snapshot: Snapshot, judge: Judge) -> tuple[CheckResult, ...]:

@@ -14,6 +14,7 @@ TRANSITIONS_MAX = 10_000
 STATES_MAX = 5_000
 BYTES_MAX = 64 * 1024 * 1024
 REMEMBERED_MAX = 10_000  # idents of transitions that were sent: a repeated one is not sent again
+TRIES_MAX = 6  # a state that was refused so often is given up: after about half a minute
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Parcel:
         return bool(self.ident)
 
 
+def slot_of(host: str, what: str) -> str:
+    """The slot of a service or item. Hosts come first: what waits for one host can be told from the rest."""
+    return f"{host}\t{what}"
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A parcel that waits: ``row`` is its place in the outbox, ``tries`` how often it was refused."""
@@ -41,6 +47,15 @@ class Waiting:
     row: int
     parcel: Parcel
     tries: int = 0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a batch, by rows. What is in neither was not tried and waits on."""
+
+    taken: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,3 +112,28 @@ def thinned(states: Sequence[Waiting], states_max: int) -> list[Waiting]:
 def overflowing(events: Sequence[Waiting], transitions_max: int) -> list[Waiting]:
     """The oldest transitions beyond the bound: the only way in which one is ever lost."""
     return in_order(events)[: max(0, len(events) - transitions_max)]
+
+
+def runs(batch: Sequence[Waiting]) -> list[list[Waiting]]:
+    """A batch cut into what may go in one call: neighbouring states together, each transition alone.
+
+    When a call fails half-way nobody knows what was taken: a state told twice does no harm, a transition
+    told twice does.
+    """
+    cut: list[list[Waiting]] = []
+    for entry in batch:
+        if cut and not entry.parcel.is_event and not cut[-1][-1].parcel.is_event:
+            cut[-1].append(entry)
+        else:
+            cut.append([entry])
+    return cut
+
+
+def retry_after_s(tries: int) -> float:
+    """How long something refused waits: 1, 2, 4 ... 60 seconds."""
+    return float(min(60, 2 ** max(0, tries - 1)))
+
+
+def is_given_up(parcel: Parcel, tries: int) -> bool:
+    """Whether a refused parcel is thrown away. A transition is tried again for as long as there is room."""
+    return not parcel.is_event and tries >= TRIES_MAX

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from ha_monitor.publish.declare import safe_name
 from ha_monitor.publish.facts import EVENT_KEY, RAW_KEY, TICK_KEY
 from ha_monitor.publish.judge import S_NS
+from ha_monitor.publish.outbox import Parcel, slot_of
 from ha_monitor.publish.snapshot import Snapshot
 from ha_monitor.view import TransitionView
 
@@ -36,6 +37,19 @@ class TrapValue:
     def ns(self) -> int:
         """The nanoseconds beside `clock`."""
         return self.at_ns % S_NS
+
+    def parcel(self) -> Parcel:
+        """For the outbox."""
+        body = json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+        return Parcel(slot_of(self.host, self.key), self.at_ns, body, self.ident)
+
+
+def read_value(body: str) -> TrapValue:
+    """What `TrapValue.parcel` packed. Raises ValueError for anything else."""
+    try:
+        return TrapValue(**json.loads(body))
+    except TypeError as error:
+        raise ValueError(f"no trapper value: {error}") from error
 
 
 def trap_values(snapshot: Snapshot) -> tuple[TrapValue, ...]:
