@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ha_monitor.errors import NetlinkError
+from ha_monitor.errors import NetlinkError, PrerequisiteError
 from ha_monitor.model import ClusterConfig, Run
+from ha_monitor.net.closer import AddressCloser
 from ha_monitor.net.service_address import ServiceAddresses
 from ha_monitor.runtime.net_names import service_addresses
 from ha_monitor.timebase import SECOND
@@ -21,31 +20,43 @@ def stop_bound_ns(config: ClusterConfig) -> int:
     return max(lengths, default=0) + 2 * config.timing.lease_ns + SLACK_NS
 
 
-class AddressCloser:
+class BringDown:
     """The service addresses of one configuration, for a guard whose core is dead and reaped."""
 
     def __init__(self, config: ClusterConfig, is_witness: bool) -> None:
         self._addresses = [] if is_witness else service_addresses(config)
         self._cluster = config.name
         self._valid_ns = 4 * config.timing.lease_ns
+        # Opened now: at the moment when it is needed nothing should have to be made.
+        closes = [address.interface.ip for address in self._addresses]
+        self._closer = AddressCloser(config.name, closes) if closes else None
 
     def close_all(self) -> bool:
         """Closed in the kernel and removed, acknowledged; False if the kernel refused."""
-        return self._do(lambda net: net.close([a.interface.ip for a in self._addresses]))
-
-    def remove_all(self) -> bool:
-        """As `close_all`, and the rules too."""
-        return self._do(ServiceAddresses.uninstall)
-
-    def _do(self, work: Callable[[ServiceAddresses], None]) -> bool:
-        if not self._addresses:
+        if self._closer is None:
             return True
         try:
-            net = ServiceAddresses(self._cluster, self._addresses, self._valid_ns)
-            try:
-                work(net)
-            finally:
-                net.shutdown()
+            self._closer.close()
         except NetlinkError:
             return False
         return True
+
+    def remove_all(self) -> bool:
+        """As `close_all`, and the rules too: a stopped daemon must not silence addresses set by hand."""
+        if self._closer is None:
+            return True
+        is_closed = self.close_all()
+        try:
+            net = ServiceAddresses(self._cluster, self._addresses, self._valid_ns)
+            try:
+                net.uninstall()
+            finally:
+                net.shutdown()
+        except (NetlinkError, PrerequisiteError):
+            return False
+        return is_closed
+
+    def shutdown(self) -> None:
+        """Give the sockets back."""
+        if self._closer is not None:
+            self._closer.shutdown()

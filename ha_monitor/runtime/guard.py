@@ -21,7 +21,7 @@ from typing import Any
 
 from ha_monitor.errors import HaMonitorError
 from ha_monitor.runtime import failback_window
-from ha_monitor.runtime.bring_down import AddressCloser, stop_bound_ns
+from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import Child, end_text
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation, Listeners
 from ha_monitor.runtime.goodbye import SocketKey
@@ -55,7 +55,7 @@ class Guard:
         self._slow_tick_ns = 0
         self._exit_code: int | None = None
         self._has_run = False
-        self._closer = AddressCloser(self._current.config, self._current.is_witness)
+        self._closer = BringDown(self._current.config, self._current.is_witness)
         self._wakeup, wakeup_end = socket.socketpair()
         self._wakeup.setblocking(False)
         wakeup_end.setblocking(False)
@@ -261,7 +261,8 @@ class Guard:
         self._current, self._core = self._next
         self._next = None
         old.close()
-        self._closer = AddressCloser(self._current.config, self._current.is_witness)
+        self._closer.shutdown()
+        self._closer = BringDown(self._current.config, self._current.is_witness)
         for child in former.children.values():
             self._end_helper(child)
         former.close()

@@ -13,6 +13,7 @@ from ha_monitor.core import events as ev
 from ha_monitor.errors import NetlinkError
 from ha_monitor.model import ClusterConfig, Protection, Voter
 from ha_monitor.net import service_address as net
+from ha_monitor.net.monitor import CarrierChanged
 from ha_monitor.runtime.net_names import AddressNames
 from ha_monitor.timebase import SECOND
 
@@ -55,6 +56,8 @@ class ServiceKernel:
         self._clock = clock
         self._level = (Protection.BEST_EFFORT, "not judged yet")
         self._repaired_ns = 0
+        self._repaired_by = ""
+        self._missing = ""
         self._macs_ns = 0
         self.announced: dict[str, int] = {}
         self.user_lease_ends_ns = 0
@@ -62,8 +65,12 @@ class ServiceKernel:
 
     def prepare(self) -> list[ev.Event]:
         """Put the rules in place; what is enforced from now on."""
-        self._net.prepare()
-        return self._judge(self._clock())
+        now = self._clock()
+        try:
+            self._net.prepare(now)
+        except NetlinkError as error:
+            self._missing = str(error)
+        return self._judge(now)
 
     # --- what happens
 
@@ -77,7 +84,7 @@ class ServiceKernel:
 
     def read(self, at_ns: int) -> list[ev.Event]:
         """What the kernel tells on its own."""
-        return self._told(self._net.read(at_ns), at_ns) + self._judge(at_ns)
+        return self._told(self._net.read(), at_ns) + self._judge(at_ns)
 
     def tick(self, at_ns: int) -> list[ev.Event]:
         """Announcements and probes that are due."""
@@ -90,11 +97,13 @@ class ServiceKernel:
         return [event for one in told for event in self._events_of(one, at_ns)]
 
     def _events_of(self, one: net.NetEvent, at_ns: int) -> list[ev.Event]:
-        if isinstance(one, net.CarrierChanged):
+        if isinstance(one, CarrierChanged):
             return self._carrier(one.device, one.is_up)
         if isinstance(one, net.RulesRepaired):
-            self._repaired_ns = at_ns
-            self._repaired_by = one.by
+            self._repaired_ns, self._repaired_by, self._missing = at_ns, one.by, ""
+            return []
+        if isinstance(one, net.RulesMissing):
+            self._missing = one.reason
             return []
         name = self._names.resource(one.address)
         if not name:
@@ -102,10 +111,9 @@ class ServiceKernel:
         if isinstance(one, net.AddressVanished):
             return [ev.AddressRemoved(name)]
         if isinstance(one, net.CompetingClaim):
-            return [ev.CompetingClaimHeard(name, one.mac)]
+            # A Node that announces late what it had once is answered by `net`; it is no stranger's claim.
+            return [] if one.is_node else [ev.CompetingClaimHeard(name, one.mac)]
         return [ev.DuplicateProbed(self._names.group_of(name), name, one.mac)]
-
-    _repaired_by = ""
 
     def _carrier(self, device: str, is_up: bool) -> list[ev.Event]:
         names = self._names.all_resources()
@@ -118,7 +126,8 @@ class ServiceKernel:
     def _judge(self, at_ns: int) -> list[ev.Event]:
         level, detail = self._net.protection(), ""
         if level is Protection.USER_SPACE_LEASE:
-            detail = "this kernel has no usable nftables: the guard removes addresses at the Lease's end"
+            why = self._missing or "this kernel has no usable nftables"
+            detail = f"{why}: the guard removes addresses at the Lease's end"
         if self._repaired_ns and at_ns - self._repaired_ns < REPAIR_SHOWN_NS:
             level = Protection.USER_SPACE_LEASE
             detail = f"rules were removed by {self._repaired_by or 'somebody'} and put back"
@@ -134,7 +143,7 @@ class ServiceKernel:
         if not self._names.resources(group):
             return True
         try:
-            self._net.arm(sending, timeout_ns)
+            self._net.arm(sending, timeout_ns, self._clock())
         except NetlinkError:
             return False
         if self._level[0] is not Protection.KERNEL_LEASE:
@@ -144,13 +153,14 @@ class ServiceKernel:
 
     def add(self, group: str) -> str:
         """Put the group's addresses on their devices, closed; why not, or empty."""
-        return self._try(lambda: self._net.add_closed(self._names.addresses(self._names.resources(group))))
+        addresses = self._names.addresses(self._names.resources(group))
+        return self._try(lambda: self._net.add_closed(addresses, self._clock()))
 
     def activate(self, resources: Sequence[str], sending: int) -> str:
         """Let them pass as long as ``sending`` stands; why not, or empty."""
         # Without the kernel's Lease the guard must know when to remove them for us.
         self.user_lease_ends_ns = self._armed.get(sending, 0)
-        return self._try(lambda: self._net.activate(self._names.addresses(resources), sending))
+        return self._try(lambda: self._net.activate(self._names.addresses(resources), sending, self._clock()))
 
     def announce(self, resources: Sequence[str], at_ns: int) -> None:
         """Announce now and on schedule."""
@@ -168,7 +178,7 @@ class ServiceKernel:
     def repair(self, resource: str) -> str:
         """Put a vanished address back; why not, or empty."""
         (address,) = self._names.addresses([resource])
-        return self._try(lambda: self._net.repair(address))
+        return self._try(lambda: self._net.repair(address, self._clock()))
 
     def probe(self, resources: Sequence[str], at_ns: int) -> list[ev.Event]:
         """Ask the network; answers come later. Where nothing can be asked nobody answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ha_monitor.model import Address, ClusterConfig
-from ha_monitor.net.service_address import ServiceAddress
+from ha_monitor.net.placement import ServiceAddress
 
 
 def service_addresses(config: ClusterConfig) -> list[ServiceAddress]:
