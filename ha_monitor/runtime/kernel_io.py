@@ -67,7 +67,7 @@ class ServiceKernel:
         """Put the rules in place; what is enforced from now on."""
         now = self._clock()
         try:
-            self._net.prepare(now)
+            self._net.prepare()
         except NetlinkError as error:
             self._missing = str(error)
         return self._judge(now)
@@ -84,7 +84,7 @@ class ServiceKernel:
 
     def read(self, at_ns: int) -> list[ev.Event]:
         """What the kernel tells on its own."""
-        return self._told(self._net.read(), at_ns) + self._judge(at_ns)
+        return self._told(self._net.read(at_ns), at_ns) + self._judge(at_ns)
 
     def tick(self, at_ns: int) -> list[ev.Event]:
         """Announcements and probes that are due."""
@@ -101,9 +101,6 @@ class ServiceKernel:
             return self._carrier(one.device, one.is_up)
         if isinstance(one, net.RulesRepaired):
             self._repaired_ns, self._repaired_by, self._missing = at_ns, one.by, ""
-            return []
-        if isinstance(one, net.RulesMissing):
-            self._missing = one.reason
             return []
         name = self._names.resource(one.address)
         if not name:
@@ -143,7 +140,7 @@ class ServiceKernel:
         if not self._names.resources(group):
             return True
         try:
-            self._net.arm(sending, timeout_ns, self._clock())
+            self._net.arm(sending, timeout_ns)
         except NetlinkError:
             return False
         if self._level[0] is not Protection.KERNEL_LEASE:
@@ -154,13 +151,13 @@ class ServiceKernel:
     def add(self, group: str) -> str:
         """Put the group's addresses on their devices, closed; why not, or empty."""
         addresses = self._names.addresses(self._names.resources(group))
-        return self._try(lambda: self._net.add_closed(addresses, self._clock()))
+        return self._try(lambda: self._net.add_closed(addresses))
 
     def activate(self, resources: Sequence[str], sending: int) -> str:
         """Let them pass as long as ``sending`` stands; why not, or empty."""
         # Without the kernel's Lease the guard must know when to remove them for us.
         self.user_lease_ends_ns = self._armed.get(sending, 0)
-        return self._try(lambda: self._net.activate(self._names.addresses(resources), sending, self._clock()))
+        return self._try(lambda: self._net.activate(self._names.addresses(resources), sending))
 
     def announce(self, resources: Sequence[str], at_ns: int) -> None:
         """Announce now and on schedule."""
@@ -178,7 +175,7 @@ class ServiceKernel:
     def repair(self, resource: str) -> str:
         """Put a vanished address back; why not, or empty."""
         (address,) = self._names.addresses([resource])
-        return self._try(lambda: self._net.repair(address, self._clock()))
+        return self._try(lambda: self._net.repair(address))
 
     def probe(self, resources: Sequence[str], at_ns: int) -> list[ev.Event]:
         """Ask the network; answers come later. Where nothing can be asked nobody answers."""
