@@ -9,10 +9,11 @@ ever called on bytes whose tag was right.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+import math
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ha_monitor.errors import PacketRejected
@@ -33,14 +34,17 @@ from ha_monitor.messages import (
     Refuse,
     Release,
     SwitchRequest,
+    TransitionNote,
 )
-from ha_monitor.model import Ballot, Cause, GroupState, NodeState
+from ha_monitor.model import Ballot, Cause, GroupState, NodeState, TransitionKind
 
 GROUPS_MAX = 17  # what may be configured, and the pseudo-group of the reporter
 VOTERS_MAX = 16
 HEARD_MAX = 64
 MESSAGES_MAX = 128
 REQUESTS_MAX = 8
+TRANSITIONS_MAX = 32
+PHASES_MAX = 8
 NAMES_MAX = 32
 NAME_BYTES_MAX = 32
 REASON_BYTES_MAX = 40
@@ -48,6 +52,11 @@ VERSION_BYTES_MAX = 24
 DIGEST_BYTES_MAX = 16
 WHY_BYTES_MAX = 80
 WHO_BYTES_MAX = 32
+IDENT_BYTES_MAX = 128
+SENTENCE_BYTES_MAX = 240
+HOST_BYTES_MAX = 63
+EPOCH_BYTES_MAX = 64
+PHASE_BYTES_MAX = 16
 
 
 class Writer:
@@ -154,6 +163,28 @@ def _member(kind: type[enum.Enum]) -> Kind:
     return Kind(put, get)
 
 
+def _word(kind: type[enum.Enum]) -> Kind:
+    """The value of a member of a closed list, by its position there."""
+    member = _member(kind)
+    return Kind(
+        lambda writer, value: member.put(writer, kind(value)), lambda reader: str(member.get(reader).value)
+    )
+
+
+_FLOAT_FORM = struct.Struct("!d")
+
+
+def _put_float(writer: Writer, value: float) -> None:
+    writer.body += _FLOAT_FORM.pack(value)
+
+
+def _get_float(reader: Reader) -> float:
+    value = float(reader.unpack(_FLOAT_FORM)[0])
+    if not math.isfinite(value):
+        raise PacketRejected("layout", f"{value} where a number should stand")
+    return value
+
+
 def _put_name(writer: Writer, value: str) -> None:
     writer.body.append(writer.names.setdefault(value, len(writer.names)))
 
@@ -199,6 +230,8 @@ def _several(kind: Kind, most: int) -> Kind:
 
 def _record(make: type, **fields: Kind) -> Kind:
     """A frozen value, field by field in the order given."""
+    names = {field.name for field in dataclasses.fields(make)}
+    assert names == set(fields), f"{make.__name__} has {names}, its table says {set(fields)}"
     pairs = tuple(fields.items())
 
     def put(writer: Writer, value: Any) -> None:
@@ -274,6 +307,31 @@ _REPORT = _record(
     maintenance=_MAINTENANCE,
 )
 _REQUEST = _record(SwitchRequest, order_id=_U64, group=_NAME, target=_SUCCESSOR)
+_PHASE_NAME = _text(PHASE_BYTES_MAX)
+
+
+def _put_phase(writer: Writer, value: tuple[str, float]) -> None:
+    _PHASE_NAME.put(writer, value[0])
+    _put_float(writer, value[1])
+
+
+def _get_phase(reader: Reader) -> tuple[str, float]:
+    return _PHASE_NAME.get(reader), _get_float(reader)
+
+
+_TRANSITION = _record(
+    TransitionNote,
+    ident=_text(IDENT_BYTES_MAX),
+    group=_NAME,
+    at_ns=_U64,
+    kind=_word(TransitionKind),
+    cause=_word(Cause),
+    sentence=_text(SENTENCE_BYTES_MAX),
+    node_from=_text(HOST_BYTES_MAX),
+    node_to=_text(HOST_BYTES_MAX),
+    epoch=_text(EPOCH_BYTES_MAX),
+    phases_ms=_several(Kind(_put_phase, _get_phase), PHASES_MAX),
+)
 _BODY: dict[str, Kind] = {
     "hears_incarnation": _U64,
     "sent_ns": _U64,
@@ -282,6 +340,7 @@ _BODY: dict[str, Kind] = {
     "report": _REPORT,
     "messages": _several(Kind(_put_message, _get_message), MESSAGES_MAX),
     "requests": _several(_REQUEST, REQUESTS_MAX),
+    "transitions": _several(_TRANSITION, TRANSITIONS_MAX),
 }
 
 
@@ -300,37 +359,3 @@ def read_body(body: bytes, *, sender: int, receiver: int, link: str, incarnation
     if reader.at != len(body):
         raise PacketRejected("layout", f"{len(body) - reader.at} bytes too many")
     return Heartbeat(sender=sender, receiver=receiver, link=link, incarnation=incarnation, **fields)
-
-
-def _without_reasons(heartbeat: Heartbeat) -> Heartbeat:
-    groups = tuple(replace(group, reason="") for group in heartbeat.report.groups)
-    return replace(heartbeat, report=replace(heartbeat.report, groups=groups))
-
-
-def fits(heartbeat: Heartbeat, room: int) -> bool:
-    """Whether its body takes at most ``room`` bytes and no count goes over its bound."""
-    within = len(heartbeat.messages) <= MESSAGES_MAX and len(heartbeat.requests) <= REQUESTS_MAX
-    return within and len(body_of(heartbeat)) <= room
-
-
-def split(heartbeat: Heartbeat, room: int) -> tuple[Heartbeat, ...]:
-    """The same content in as many Heartbeats as it takes for each to fit; usually itself alone.
-
-    Each part bears the whole report, the order of messages is kept. Where a report alone is too long,
-    its reasons are left out. Requests beyond their bound are left out: they are repeated anyway.
-    """
-    if fits(heartbeat, room):
-        return (heartbeat,)
-    if not fits(replace(heartbeat, messages=(), requests=()), room):
-        heartbeat = _without_reasons(heartbeat)
-    bare = replace(heartbeat, messages=(), requests=())
-    parts = [replace(bare, requests=heartbeat.requests[:REQUESTS_MAX])]
-    if not fits(parts[0], room):
-        parts = [bare]
-    for message in heartbeat.messages:
-        longer = replace(parts[-1], messages=(*parts[-1].messages, message))
-        if fits(longer, room):
-            parts[-1] = longer
-        else:
-            parts.append(replace(bare, messages=(message,)))
-    return tuple(parts)

@@ -25,8 +25,9 @@ from dataclasses import dataclass, replace
 
 from ha_monitor.errors import PacketRejected
 from ha_monitor.messages import Heartbeat
-from ha_monitor.wire.layout import body_of, read_body, split
+from ha_monitor.wire.layout import body_of, read_body
 from ha_monitor.wire.replay import Lives, Standing
+from ha_monitor.wire.split import split
 
 MAGIC = b"HaMo"
 VERSION = 1
@@ -110,8 +111,8 @@ class Sealer:
 class Opened:
     """An authentic packet that was not seen before.
 
-    ``is_addressed``: the peer's present life, and it names ours; without that neither messages nor requests
-    are in it. ``is_news`` False: an unproved life beside a living one; nothing for the core.
+    ``is_addressed``: the peer's present life, and it names ours; without that its report and its sign of life
+    are all that is in it. ``is_news`` False: an unproved life beside a living one; nothing for the core.
     """
 
     heartbeat: Heartbeat
@@ -172,7 +173,7 @@ class Opener:
         )
         if standing is Standing.BELIEVED:
             return Opened(heartbeat, is_addressed=True)
-        greeting = replace(heartbeat, hears_incarnation=0, messages=(), requests=())
+        greeting = replace(heartbeat, hears_incarnation=0, messages=(), requests=(), transitions=())
         return Opened(greeting, is_addressed=False, is_news=standing is Standing.GREETING)
 
     def _authenticated(self, packet: bytes, scope: Scope) -> tuple[int, int, int]:

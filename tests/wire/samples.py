@@ -21,8 +21,9 @@ from ha_monitor.messages import (
     Refuse,
     Release,
     SwitchRequest,
+    TransitionNote,
 )
-from ha_monitor.model import Ballot, Cause, GroupState, NodeState
+from ha_monitor.model import Ballot, Cause, GroupState, NodeState, TransitionKind
 from ha_monitor.wire.seal import Endpoint, Keyring, Opener, Sealer
 
 MS = 1_000_000
@@ -128,6 +129,22 @@ reports = st.builds(
     uptime_s=_u32,
     maintenance=st.builds(MaintenanceNote, _u64, _u64, _text(80), _text(32)),
 )
+transitions = st.builds(
+    TransitionNote,
+    _text(128),
+    _names,
+    _u64,
+    st.sampled_from([kind.value for kind in TransitionKind]),
+    st.sampled_from([cause.value for cause in Cause]),
+    _text(240),
+    _text(63),
+    _text(63),
+    _text(64),
+    st.lists(
+        st.tuples(st.sampled_from(["detect", "total"]), st.floats(allow_nan=False, allow_infinity=False)),
+        max_size=3,
+    ).map(tuple),
+)
 heartbeats = st.builds(
     beat,
     link=st.sampled_from(LINKS),
@@ -136,6 +153,7 @@ heartbeats = st.builds(
     report=reports,
     messages=st.lists(messages, max_size=8).map(tuple),
     requests=st.lists(st.builds(SwitchRequest, _u64, _names, st.integers(-1, 127)), max_size=2).map(tuple),
+    transitions=st.lists(transitions, max_size=2).map(tuple),
     echo_sent_ns=_u64,
     echo_held_ns=_u64,
 )
