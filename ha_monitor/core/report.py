@@ -245,7 +245,7 @@ def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:
         lease_left_ms=max(0, tenure.seeker.end_ns - at_ns) // MS if is_held else -1,
         renewal_margin_pct=min(margins, default=-1) if is_held else -1,
         failback=tenure.spec.failback.kind.value,
-        failback_pending=bool(tenure.better_since_ns),
+        failback_pending=tenure.is_failback_pending,
         failback_eta_s=max(0, due_ns - at_ns) // SECOND if due_ns is not None else -1,
         moves_1h=sum(1 for at in tenure.moves if at_ns - at < 3600 * SECOND),
         last=_transition(note) if note else TransitionView(),

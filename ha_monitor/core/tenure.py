@@ -308,6 +308,12 @@ class Tenure:
         if due_ns is not None and at_ns >= due_ns and self.runner.state is GroupState.RUNNING:
             self.hand_over(better, Cause.FAILBACK, at_ns)
 
+    @property
+    def is_failback_pending(self) -> bool:
+        """Whether a better Node is ready and the policy, or an operator by hand, will give the group back."""
+        is_wanted = self.spec.failback.kind is not FailbackKind.NEVER and not self.is_placed_by_operator
+        return bool(self.better_since_ns) and is_wanted
+
     def failback_due_ns(self) -> int | None:
         """When the group goes back to the preferred Node, None if it does not by itself."""
         failback = self.spec.failback

@@ -56,7 +56,7 @@ def test_a_node_that_returns_takes_nothing_back_by_default(world):
     world.start_again("pub2")
     world.run(20)
     assert world.owners() == ["pub3"]
-    assert world["pub3"].group.failback_pending
+    assert not world["pub3"].group.failback_pending
 
 
 def test_failback_after_waits_until_the_preferred_node_was_ready_that_long():
@@ -68,6 +68,7 @@ def test_failback_after_waits_until_the_preferred_node_was_ready_that_long():
     world.start_again("pub2")
     world.run(4.5)
     assert world.owners() == ["pub3"]
+    assert world["pub3"].group.failback_pending
     world.run(1.5)
     assert world.owners() == ["pub2"]
     assert (causes(world)[-1], world.transitions[-1].kind) == (Cause.FAILBACK, TransitionKind.FAILBACK)
