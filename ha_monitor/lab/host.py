@@ -30,7 +30,7 @@ from ha_monitor.lab.processes import (
     pid_inside,
     pids_in_namespace,
 )
-from ha_monitor.lab.state import ProcessId, StateFile
+from ha_monitor.lab.state import Daemon, ProcessId, StateFile
 from ha_monitor.lab.switch import Switch, ip_batch
 
 PACKAGE_ROOT = Path(ha_monitor.__file__).resolve().parent.parent
@@ -80,9 +80,9 @@ class Host:
         init = self._start_init()
         with self._state.change() as state:
             state.inits[self.name] = init
-            enabled = dict(state.enabled.get(self.name, {}))
-        for log, *argv in enabled.values():
-            self.spawn(argv, log=log)
+            names = list(state.daemons.get(self.name, {}))
+        for name in names:
+            self.start(name)
 
     def power_off(self) -> None:
         """No carrier and no process from one moment to the next; the disk keeps what it holds."""
@@ -176,22 +176,24 @@ class Host:
                 return found
         raise LabError(f"{self.name}: {argv[0]} ended at once; see {log} there")
 
-    def enable(self, name: str, argv: Sequence[str], *, log: str = "/dev/null") -> ProcessId | None:
-        """Start a daemon now unless it runs, and again whenever the power comes back.
-
-        Returns its process when it was started.
-        """
-        command = list(argv)
+    def register(self, name: str, argv: Sequence[str], *, log: str = "/dev/null") -> None:
+        """Make a daemon known: ``start`` and every power-on start it with this command line."""
         with self._state.change() as state:
-            state.enabled.setdefault(self.name, {})[name] = [log, *command]
-        if not self.is_on() or any(list(p.argv) == command for p in self.processes()):
-            return None
-        return self.spawn(command, log=log)
+            known = state.daemons.setdefault(self.name, {})
+            process = known[name].process if name in known else None
+            known[name] = Daemon(list(argv), log, process)
 
-    def disable(self, name: str) -> None:
-        """No longer start this daemon at power-on; one that runs is left alone."""
+    def start(self, name: str) -> ProcessId:
+        """Start a registered daemon unless it runs."""
+        daemon = self._state.read().daemons.get(self.name, {}).get(name)
+        if daemon is None:
+            raise LabError(f"{self.name}: no daemon {name!r} was registered")
+        if daemon.process is not None and daemon.process.is_alive():
+            return daemon.process
+        process = self.spawn(daemon.argv, log=daemon.log)
         with self._state.change() as state:
-            state.enabled.get(self.name, {}).pop(name, None)
+            state.daemons[self.name][name].process = process
+        return process
 
     def processes(self) -> list[Process]:
         """All processes of the host but its process 1 and those that wait to be reaped."""

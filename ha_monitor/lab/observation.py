@@ -135,7 +135,9 @@ def start_responders(lab: Lab) -> None:
     """See that each Node with power answers probes, now and after each power-on."""
     for name in NODES:
         argv = [sys.executable, "-m", "ha_monitor.lab.observers.responder", name]
-        lab.host(name).enable("responder", argv)
+        lab.host(name).register("responder", argv)
+        if lab.host(name).is_on():
+            lab.host(name).start("responder")
 
 
 def who_answers(lab: Lab, address: str = SERVICE_V4, timeout_s: float = 0.5) -> str | None:

@@ -46,14 +46,28 @@ def _stat(pid: int) -> list[str] | None:
 
 
 @dataclass
+class Daemon:
+    """A program that starts with its host, and the process that it was last."""
+
+    argv: list[str]
+    log: str
+    process: ProcessId | None = None
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Daemon:
+        """Read back what ``asdict`` gave."""
+        process = ProcessId(**raw["process"]) if raw["process"] else None
+        return cls(raw["argv"], raw["log"], process)
+
+
+@dataclass
 class LabState:
     """Everything that another process must know to go on with a lab."""
 
     inits: dict[str, ProcessId] = field(default_factory=dict)
     binds: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
-    # Host -> name of a daemon -> its log and its command line: what starts with the host.
-    enabled: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    daemons: dict[str, dict[str, Daemon]] = field(default_factory=dict)  # by host and name
     complete: bool = False
 
 
@@ -74,6 +88,10 @@ class StateFile:
             raise LabError(f"{self.path}: not readable as JSON ({error}); run: ha-monitor lab down") from None
         raw["inits"] = {name: ProcessId(**value) for name, value in raw["inits"].items()}
         raw["binds"] = {name: [(a, b) for a, b in value] for name, value in raw["binds"].items()}
+        raw["daemons"] = {
+            host: {name: Daemon.from_json(value) for name, value in known.items()}
+            for host, known in raw["daemons"].items()
+        }
         return LabState(**raw)
 
     @contextlib.contextmanager

@@ -37,7 +37,7 @@ def filter_text(drops: Iterable[Drop]) -> str:
     lines = [f"table netdev {_TABLE}\ndelete table netdev {_TABLE}\ntable netdev {_TABLE} {{\n"]
     for (port, direction), rules in chains.items():
         hook = "ingress" if direction == "in" else "egress"
-        lines.append(f'  chain "{port}.{direction}" {{\n')
+        lines.append(f"  chain {port.replace('-', '_')}_{direction} {{\n")
         lines.append(f'    type filter hook {hook} device "{port}" priority 0;\n')
         lines += [*rules, "  }\n"]
     return "".join([*lines, "}\n"])
