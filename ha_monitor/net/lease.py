@@ -187,7 +187,14 @@ class KernelLease:
             return False
         remembered = self._held
         self._read_back()
-        return self._held == remembered
+        return self._held == remembered and all(map(self._guards_all, self._families))
+
+    def _guards_all(self, family: int) -> bool:
+        return all(
+            self._read_set(family, SERVICE[version].name).keys()
+            == {a.packed for a in self._addresses if a.version == version}
+            for version in VERSIONS_OF[family]
+        )
 
     def arm(self, sending: int, timeout_ns: int) -> None:
         """Put ``sending`` in the window for ``timeout_ns``. Each sending is higher than the last."""
@@ -198,12 +205,17 @@ class KernelLease:
         self.step({address: sending})
 
     def close(self, *addresses: Address) -> None:
-        """Silence these addresses at once, whatever the window holds. Idempotent."""
+        """Silence these addresses at once, whatever the window holds. Idempotent.
+
+        Reads back first: closing must not rest on what this process remembers.
+        """
+        change = dict.fromkeys(addresses)
+        self._read_back()
         try:
-            self._transact_step(dict.fromkeys(addresses), None)
-        except KernelRefused:
+            self._transact_step(change, None)
+        except KernelRefused:  # somebody changed it in between
             self._read_back()
-            self._transact_step(dict.fromkeys(addresses), None)
+            self._transact_step(change, None)
 
     def step(self, activate: Mapping[Address, int], arm: tuple[int, int] | None = None) -> None:
         """Activate and arm ``(sending, timeout_ns)`` in one transaction, acknowledged.

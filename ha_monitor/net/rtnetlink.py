@@ -155,29 +155,31 @@ def write_address(address: HostAddress) -> bytes:
 
 
 def device_for(address: Address, present: Iterable[HostAddress], service: Iterable[Address]) -> int | None:
-    """Index of the device whose own network holds the address; the narrowest network wins."""
+    """Index of the device whose own network holds the address; the narrowest network wins.
+
+    ``service`` addresses count for nothing, wherever they stand.
+    """
     ours = set(service)
+    own = [one for one in present if one.interface.ip not in ours]
     fits = [
-        (own.interface.network.prefixlen, -own.device_index)
-        for own in present
-        if own.interface.ip not in ours
-        and own.interface.version == address.version
-        and own.interface.network.prefixlen < own.interface.max_prefixlen
-        and address in own.interface.network
+        (one.interface.network.prefixlen, -one.device_index)
+        for one in own
+        if one.interface.ip == address or _leads_to(one, address)
     ]
     return -max(fits)[1] if fits else None
 
 
+def _leads_to(own: HostAddress, address: Address) -> bool:
+    """Whether the kernel reaches that address because of this one."""
+    interface = own.interface
+    is_network = interface.network.prefixlen < interface.max_prefixlen
+    return is_network and interface.version == address.version and address in interface.network
+
+
 def service_form(wanted: Interface, index: int, present: Iterable[HostAddress], valid_s: int) -> ServiceForm:
     """How to put a service address on that device, given what stands there."""
-    leads_there = any(
-        own.device_index == index
-        and own.interface.ip != wanted.ip
-        and own.interface.version == wanted.version
-        and own.interface.network.prefixlen < own.interface.max_prefixlen
-        and wanted.ip in own.interface.network
-        for own in present
-    )
+    others = [own for own in present if own.device_index == index and own.interface.ip != wanted.ip]
+    leads_there = any(_leads_to(own, wanted.ip) for own in others)
     alone = ipaddress.ip_interface((wanted.ip, wanted.max_prefixlen))
     return ServiceForm(alone if leads_there else wanted, index, valid_s)
 
