@@ -20,7 +20,8 @@ from ha_monitor import paths
 from ha_monitor.core import events as ev
 from ha_monitor.core.cluster import ClusterCore
 from ha_monitor.errors import HaMonitorError
-from ha_monitor.model import ClusterConfig, Voter
+from ha_monitor.messages import Release
+from ha_monitor.model import Ballot, Cause, ClusterConfig, Voter
 from ha_monitor.net.service_address import ServiceAddresses
 from ha_monitor.runtime import sources
 from ha_monitor.runtime.configuration import config_of, keyring_of
@@ -100,6 +101,10 @@ class CoreProcess:
         memory = self._start.memory
         floor = max(memory.counter, wall_clock_ns() // SECOND << 20)
         seat = take_seat(self._voter_file, self._me.index, self._start.abstain_ns, floor, now)
+        for group, ballot in self._start.released:
+            # What our guard released for the core before is no longer held by our own voter either.
+            release = Release(group, Ballot(*ballot), -1, Cause.DAEMON_DIED)
+            seat.answer(self._me.index, release, now)
         self._voter_file.write(seat.dump())
         self._core = ClusterCore(
             self._config,

@@ -26,6 +26,7 @@ class CoreStart:
     memory: Memory
     abstain_ns: int  # for how long a voter abstains that lost its state
     restarts: int = 0
+    released: tuple[tuple[str, tuple[int, int, int]], ...] = ()  # for the core before: group, ballot
     sockets: tuple[tuple[SocketKey, int], ...] = field(default=())
 
     def fds(self) -> list[int]:
@@ -45,5 +46,6 @@ def core_start_of(environment: Mapping[str, str] = os.environ) -> CoreStart:
     """What the guard said. Raises KeyError when this process was not started by a guard."""
     plain = json.loads(environment[START])
     plain["memory"] = Memory(**plain["memory"])
+    plain["released"] = tuple((group, (c, n, i)) for group, (c, n, i) in plain["released"])
     plain["sockets"] = tuple((SocketKey(*key), fd) for key, fd in plain["sockets"])
     return CoreStart(**plain)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
-from ha_monitor.messages import Heartbeat
+from ha_monitor.messages import Heartbeat, Release
 from ha_monitor.runtime.ipc import Channel
 from ha_monitor.runtime.kernel_io import Kernel
 from ha_monitor.runtime.links_io import LinkSockets
@@ -77,7 +77,9 @@ class Effects:
 
     def _prepare_goodbye(self, action: ac.PrepareGoodbye) -> Answers:
         packets = [packet for heartbeat in action.heartbeats for packet in self._sealed(heartbeat)]
-        self._out.guard.send({"kind": "goodbye", "packets": packets, "is_peer_eligible": bool(packets)})
+        releases = {m for h in action.heartbeats for m in h.messages if isinstance(m, Release)}
+        told = [[release.group, list(release.ballot)] for release in releases]
+        self._out.guard.send({"kind": "goodbye", "packets": packets, "releases": told})
         return ()
 
     def _sealed(self, heartbeat: Heartbeat) -> list[tuple[int, str, str]]:

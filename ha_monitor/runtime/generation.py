@@ -15,7 +15,7 @@ from ha_monitor.model import ClusterConfig
 from ha_monitor.runtime.accounts import publisher_account
 from ha_monitor.runtime.children import PACKAGE_ROOT, BackOff, Child, full_python, stdlib_python
 from ha_monitor.runtime.core_start import START, CoreStart
-from ha_monitor.runtime.goodbye import Goodbye, SocketKey
+from ha_monitor.runtime.goodbye import Goodbye
 from ha_monitor.runtime.hang import HangWatch, patience_ns
 from ha_monitor.runtime.ipc import CONFIG_FD, CORE_FD, SELF_NAME, Channel, make_pair, text_fd
 from ha_monitor.runtime.memory import Memory
@@ -42,6 +42,7 @@ class CoreHandle:
         self.watch = HangWatch(patience_ns(lease_ns), TICK_NS)
         self.is_ready = False
         self.is_asked_to_end = False
+        self.released: tuple[tuple[str, tuple[int, int, int]], ...] = ()  # by us, after its death
         self.user_lease_ends_ns = 0  # user-space Lease only: when the addresses must be gone
 
     def close(self) -> None:
@@ -71,10 +72,10 @@ class Generation:
         listeners: Listeners,
         memory: Memory,
         abstain_ns: int,
-        sockets: list[tuple[SocketKey, int]],
+        old: CoreHandle | None,
         at_ns: int,
     ) -> CoreHandle:
-        """Start a core; it warms up and waits for the core before it to end."""
+        """Start a core; it warms up and waits for the core before it, ``old``, to end."""
         ours, theirs = make_pair()
         ends = {role: pair[0].fileno() for role, pair in self._pairs.items()}
         start = CoreStart(
@@ -87,7 +88,8 @@ class Generation:
             memory=memory,
             abstain_ns=abstain_ns,
             restarts=self.back_off["core"].restarts,
-            sockets=tuple(sockets),
+            released=old.released if old else (),
+            sockets=tuple(old.goodbye.inheritable()) if old else (),
         )
         environment = {**self._environment(), START: start.to_text(), "PYTHONPATH": PACKAGE_ROOT}
         command = stdlib_python("ha_monitor.runtime.core_process")

@@ -39,7 +39,7 @@ class Goodbye:
     def __init__(self) -> None:
         self._sockets: dict[SocketKey, socket.socket] = {}
         self._packets: tuple[tuple[int, str, bytes], ...] = ()
-        self.is_peer_eligible = False
+        self.releases: tuple[tuple[str, tuple[int, int, int]], ...] = ()  # group and ballot
 
     def take_sockets(self, keys: Sequence[Sequence[Any]], fds: Sequence[int]) -> None:
         """Replace all copies: ``fds`` in the order of ``keys``."""
@@ -51,12 +51,12 @@ class Goodbye:
         """Replace the packets. Raises KeyError or ValueError on what the core cannot have meant."""
         packets = message["packets"][:PACKETS_MAX]
         self._packets = tuple((int(peer), str(link), base64.b64decode(text)) for peer, link, text in packets)
-        self.is_peer_eligible = bool(message["is_peer_eligible"])
+        self.releases = tuple((str(group), (c, n, i)) for group, (c, n, i) in message["releases"])
 
     @property
     def has_something_to_say(self) -> bool:
         """A Lease is held that another Node could take."""
-        return self.is_peer_eligible and bool(self._packets)
+        return bool(self._packets)
 
     def send(self) -> int:
         """Send each packet once over its socket; how many the kernel took. They are used up by it."""
@@ -68,11 +68,6 @@ class Goodbye:
                 sent += sock is not None and sock.send(packet, socket.MSG_DONTWAIT) > 0
         self._packets = ()
         return sent
-
-    def forget_packets(self) -> None:
-        """A new core begins with nothing to release."""
-        self._packets = ()
-        self.is_peer_eligible = False
 
     def inheritable(self) -> list[tuple[SocketKey, int]]:
         """The sockets for the next core, which goes on listening where the last one did."""

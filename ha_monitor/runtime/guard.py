@@ -24,7 +24,6 @@ from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import Child, end_text
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation, Listeners
-from ha_monitor.runtime.goodbye import SocketKey
 from ha_monitor.runtime.preparation import Prepared, make_generation, prepare
 from ha_monitor.runtime.processes import process_list
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
@@ -105,13 +104,12 @@ class Guard:
 
     def _start_core(self) -> None:
         old = self._core
-        sockets = old.goodbye.inheritable() if old else []
-        self._core = self._launch(self._current, sockets)
+        self._core = self._launch(self._current, old)
         if old:
             old.close()
 
-    def _launch(self, generation: Generation, sockets: list[tuple[SocketKey, int]]) -> CoreHandle:
-        return generation.start_core(self._listeners, self._memory, self._abstain_ns, sockets, self._now())
+    def _launch(self, generation: Generation, old: CoreHandle | None) -> CoreHandle:
+        return generation.start_core(self._listeners, self._memory, self._abstain_ns, old, self._now())
 
     def _read_core(self) -> None:
         core = self._core
@@ -191,6 +189,7 @@ class Guard:
         if core.goodbye.has_something_to_say:
             is_closed = self._closer.close_all()
             sent = core.goodbye.send() if is_closed else 0
+            core.released = core.goodbye.releases if sent else ()
             released = f"; its addresses are closed, released in {sent} packets"
         self._scribe.log("error", f"core ended unasked ({end_text(code)}){released}; a new one starts")
         self._end_next()
@@ -215,10 +214,9 @@ class Guard:
             return
         generation.take_over(self._current)
         now = self._now()
-        sockets = self._core.goodbye.inheritable()
         self._memory = self._memory.with_hold(generation.config.timing.lease_ns, is_known=True)
         self._scribe.remember(self._memory)
-        self._next = generation, self._launch(generation, sockets)
+        self._next = generation, self._launch(generation, self._core)
         self._next_bound_ns = now + START_BOUND_NS
 
     def _refuse_restart(self, reason: str) -> None:
@@ -366,10 +364,12 @@ class Guard:
     def _bring_down(self) -> None:
         """Whatever the core did or did not do: nothing of the addresses stays, no child stays."""
         core, self._core = self._core, None
-        if self._has_run and not self._closer.remove_all():
+        is_closed = not self._has_run or self._closer.remove_all()
+        if not is_closed:
             self._scribe.log("error", "service addresses could not be removed; see `ip address`")
         if core:
-            core.goodbye.send() if core.goodbye.has_something_to_say else 0
+            if core.goodbye.has_something_to_say and is_closed:
+                core.goodbye.send()
             core.close()
         for child in self._current.children.values():
             child.kill(signal.SIGTERM)
