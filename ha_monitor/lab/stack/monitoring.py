@@ -5,6 +5,7 @@ start what another one brought up.
 """
 
 import json
+import pwd
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +19,15 @@ from ha_monitor.lab.stack import daemons, database, forward
 from ha_monitor.lab.stack.apache import WEB_PORT, Apache
 from ha_monitor.lab.stack.daemons import Daemon
 from ha_monitor.lab.stack.hosts import StackError, StackHost, write_file
-from ha_monitor.lab.stack.nagios import Nagios, nsca_ng_client_text
+from ha_monitor.lab.stack.nagios import NSCA_NG_PORT, Nagios, nsca_ng_client_text
 from ha_monitor.lab.stack.nagios_status import NagiosReader
 from ha_monitor.lab.stack.screenshots import Shot, take_all, zabbix_session
-from ha_monitor.lab.stack.zabbix import ADMIN, Zabbix
+from ha_monitor.lab.stack.zabbix import ADMIN, TRAPPER_PORT, Zabbix
 from ha_monitor.lab.stack.zabbix_read import ZabbixReader, wait_for
 
 REMEMBERED = "/run/stack/monitoring.json"
 NSCA_IDENTITY = "ha-monitor"
+NSCA_SECRET = "/etc/ha-monitor/nsca-ng.secret"
 WEB_READY_WITHIN_S = 30
 
 
@@ -125,8 +127,24 @@ class Monitoring:
         """Tell whether every daemon of the monitoring server runs."""
         return all(daemons.is_running(self.host, each) for each in self._daemons())
 
+    def publish_text(self) -> str:
+        """Return the lines of cluster.toml that make all voters report here."""
+        return f"""
+[publish.nagios]
+nsca_ng = "{self.address}:{NSCA_NG_PORT}"
+nsca_ng_secret = "{NSCA_SECRET}"
+
+[publish.zabbix]
+server = "{self.address}:{TRAPPER_PORT}"
+api = "{self.inner_url}/zabbix"
+"""
+
+    def equip_voter(self, host: StackHost) -> None:
+        """Write the secret of `publish_text` into a voter, for root and the publisher's user alone."""
+        self.configure_nsca_client(host, NSCA_SECRET, owner=_publisher_user())
+
     def configure_nsca_client(self, host: StackHost, target: str, owner: str = "root") -> None:
-        """Write send_nsca's configuration into a Node, readable by its `owner` alone."""
+        """Write a configuration of send_nsca into a host, readable by its `owner` alone."""
         text = nsca_ng_client_text(self.address, NSCA_IDENTITY, self.remembered.nsca_password)
         write_file(host, target, text, owner=owner, mode=0o600)
 
@@ -226,6 +244,14 @@ class Monitoring:
         write_file(self.host, REMEMBERED, json.dumps(asdict(known)), mode=0o600)
         self.__dict__["remembered"] = known
         return known
+
+
+def _publisher_user() -> str:
+    """As whom the daemon's publisher runs: its own user where there is one."""
+    try:
+        return pwd.getpwnam("ha-monitor").pw_name
+    except KeyError:
+        return "nobody"
 
 
 def _all_of(works: list[Callable[[], None]]) -> None:

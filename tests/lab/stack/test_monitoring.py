@@ -5,8 +5,11 @@ import socket
 import pytest
 import requests
 
+from ha_monitor.config import parse_config
+from ha_monitor.lab.daemons import config_text
 from ha_monitor.lab.stack.hosts import StackError
 from ha_monitor.lab.stack.monitoring import Monitoring
+from ha_monitor.sinks.nsca_ng import read_secret
 
 pytestmark = pytest.mark.stack
 
@@ -59,3 +62,15 @@ def test_asking_a_monitoring_server_that_is_not_up_is_a_clear_error(stack_lab):
     other.host = stack_lab.host("client")
     with pytest.raises(StackError, match="not up"):
         _ = other.web_url
+
+
+def test_configuration_that_leads_here_is_accepted_and_its_secret_is_kept(monitoring, stack_lab):
+    node = stack_lab.host("pub2")
+    monitoring.equip_voter(node)
+    config = parse_config(config_text(publish=monitoring.publish_text()).encode())
+    assert config.nagios is not None
+    assert config.zabbix is not None
+    assert config.zabbix.server == "192.0.2.9:10051"
+    secret = node.path(config.nagios.nsca_ng_secret)
+    assert read_secret(secret) == ("ha-monitor", monitoring.remembered.nsca_password)
+    assert secret.stat().st_mode & 0o077 == 0
