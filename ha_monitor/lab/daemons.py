@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ha_monitor.lab.cast import (
@@ -22,7 +23,7 @@ from ha_monitor.lab.cast import (
     other_node,
 )
 from ha_monitor.lab.lab import Lab
-from ha_monitor.lab.observation import who_answers
+from ha_monitor.lab.observation import start_responders, who_answers
 from ha_monitor.lab.problems import LabError
 from ha_monitor.lab.processes import kill_all_at_once
 from ha_monitor.lab.roles import daemon_processes
@@ -40,6 +41,7 @@ _NAME = "ha-monitor"
 _STATUS_TIMEOUT_S = 5.0
 _ORDER_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 20.0
+_STAYS_UP_S = 0.5
 
 
 def config_text(timing: str = DEFAULT_TIMING, resources: Sequence[str] = VIP_LINES, publish: str = "") -> str:
@@ -87,17 +89,22 @@ class Daemons:
         return self._lab.host(NODES[0]).path(CONFIG).read_text()
 
     def start(self) -> None:
-        """Start all three that do not run; see also ``wait_settled``."""
-        for name in VOTERS:
-            self.start_on(name)
+        """Start all three that do not run, at once, and what answers the probes."""
+        start_responders(self._lab)
+        with ThreadPoolExecutor(len(VOTERS)) as pool:
+            for future in [pool.submit(self.start_on, name) for name in VOTERS]:
+                future.result()
 
     def start_on(self, name: str) -> None:
-        """Start the daemon of one host unless it runs, also after a kill that left children."""
+        """Start the daemon of one host unless it runs, also after a kill that left children.
+
+        A daemon whose parent was killed may take a moment to end; until then a new one refuses.
+        """
         host = self._lab.host(name)
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not daemon_processes(host, "guard"):
             process = host.start(_NAME)
-            time.sleep(0.5)
+            time.sleep(_STAYS_UP_S)
             if process.is_alive():
                 return
             if time.monotonic() > deadline:
