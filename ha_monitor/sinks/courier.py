@@ -117,7 +117,8 @@ class Courier:
         is_partial = len(delivery.taken) + len(delivery.refused) < len(batch)
         if is_partial and delivery.detail and not delivery.refused:
             raise SinkError(delivery.detail)
-        return is_partial or len(batch) == self.sink.batch_max
+        has_moved = bool(delivery.taken or delivery.refused)
+        return has_moved and (is_partial or len(batch) == self.sink.batch_max)
 
     def _send(self, batch: Sequence[Waiting]) -> Delivery:
         try:

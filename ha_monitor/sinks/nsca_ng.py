@@ -112,7 +112,8 @@ def read_secret(path: Path) -> tuple[str, str]:
         mode = path.stat().st_mode
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise SinkError(f"{path}: {error.strerror}; it holds identity and password for NSCA-ng") from error
+        needed = "the publisher's user must be able to read identity and password for NSCA-ng from it"
+        raise SinkError(f"{path}: {error.strerror}; {needed}") from error
     if mode & 0o007:
         raise SinkError(f"{path}: everybody may read it (mode {mode & 0o777:o}); chmod 640")
     found: dict[str, str] = {}

@@ -187,17 +187,18 @@ class Outbox:
             try:
                 with self._db:
                     yield self._db
-            except sqlite3.OperationalError as error:
-                # Full disk, a lock: the file itself is sound.
-                raise SinkError(f"outbox {self.path}: {error}") from error
             except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise SinkError(f"outbox {self.path}: {error}") from error
                 self._replace_damaged()
                 raise SinkError(f"outbox {self.path} was damaged and put aside: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         try:
             return _connect(self.path)
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise SinkError(f"outbox {self.path}: {error}") from error
             self._put_aside()
         try:
             return _connect(self.path)
@@ -213,14 +214,27 @@ class Outbox:
     def _put_aside(self) -> None:
         """Keep one damaged file for whoever wants to look; its write-ahead log goes."""
         self.damaged += 1
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(self.path, self.path.with_suffix(".damaged"))
-        for end in ("-wal", "-shm"):
-            Path(f"{self.path}{end}").unlink(missing_ok=True)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(self.path, self.path.with_suffix(".damaged"))
+            for end in ("-wal", "-shm"):
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
+        except OSError as error:
+            raise SinkError(f"outbox {self.path} is damaged and stays: {error.strerror}") from error
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is broken, as against a full disk, a lock, a missing right."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return True
+    return not any(word in str(error) for word in ("full", "locked", "busy", "unable to open", "readonly"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SinkError(f"{path.parent}: {error.strerror}") from error
     db = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")

@@ -12,7 +12,7 @@ from ha_monitor.publish.outbox import Waiting
 from ha_monitor.sinks import nsca_ng
 from ha_monitor.sinks.command_file import CommandFileSink
 from ha_monitor.sinks.nsca_ng import NscaNgSink, read_secret
-from ha_monitor.sinks.spool import FILES_MAX, SpoolSink
+from ha_monitor.sinks.spool import SpoolSink
 
 T0_NS = 1_700_000_000_000_000_000
 
@@ -117,12 +117,23 @@ def test_a_missing_spool_directory_is_an_error(tmp_path):
         SpoolSink(tmp_path / "gone").send(batch("fine"))
 
 
-def test_a_spool_that_nobody_reads_is_bounded(tmp_path):
+def test_only_one_spool_file_waits_at_a_time(tmp_path):
+    """Nagios reads waiting files in no order, and lets an older result replace a newer one."""
     sink = SpoolSink(tmp_path)
-    for _ in range(FILES_MAX):
-        sink.send(batch("fine"))
-    with pytest.raises(SinkError, match="Nagios does not read"):
-        sink.send(batch("fine"))
+    assert sink.send(batch("first")).taken == (0,)
+    assert sink.send(batch("second")).taken == ()
+    (ok,) = tmp_path.glob("*.ok")
+    ok.unlink()
+    assert sink.send(batch("second")).taken == (0,)
+
+
+def test_a_spool_file_that_nobody_reads_is_an_error_after_a_while(tmp_path):
+    sink = SpoolSink(tmp_path)
+    sink.send(batch("first"))
+    (ok,) = tmp_path.glob("*.ok")
+    os.utime(ok, (0, 0))
+    with pytest.raises(SinkError, match="Nagios does not read it"):
+        sink.send(batch("second"))
 
 
 FAKE = """#!/bin/sh
@@ -232,5 +243,5 @@ def test_a_secret_that_is_unfit_is_refused_with_its_reason(tmp_path, text, mode,
 
 
 def test_a_missing_secret_is_told():
-    with pytest.raises(SinkError, match="it holds identity and password"):
+    with pytest.raises(SinkError, match="must be able to read identity"):
         read_secret(Path("/nonexistent/secret"))

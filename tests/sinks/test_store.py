@@ -219,3 +219,11 @@ def test_another_process_that_holds_the_file_is_an_error_and_no_hang(zabbix):
     other.close()
     zabbix.put([event(1)])
     assert bodies(zabbix) == ["event@1"]
+
+
+def test_a_file_that_may_not_be_opened_is_an_error_and_stays(tmp_path):
+    path = tmp_path / "z.sqlite"
+    path.mkdir()
+    with pytest.raises(SinkError, match="unable to open"):
+        Outbox(path, ZABBIX)
+    assert path.is_dir()
