@@ -189,6 +189,8 @@ def read_nagios(table: Table) -> NagiosSink:
     table.finish()
     if not (sink.nsca_ng or sink.command_file or sink.spool):
         table.report("", MISSING, "at least one of nsca_ng, command_file, spool")
+    if sink.nsca_ng and not sink.nsca_ng_secret:
+        table.report("nsca_ng_secret", MISSING, "the file with NSCA-ng's identity and password lines")
     if sink.nsca_ng_secret and not sink.nsca_ng:
         table.report("nsca_ng", MISSING, "the server for which nsca_ng_secret is")
     return sink

@@ -38,6 +38,7 @@ resources = [
 
 [publish.nagios]
 nsca_ng = "192.0.2.9"
+nsca_ng_secret = "/etc/ha-monitor/nsca_ng.secret"
 [publish.zabbix]
 server = "192.0.2.9:10051"
 """
@@ -242,7 +243,11 @@ MISTAKES = [
         "cluster.toml [publish.nagios] nsca_ng: '192.0.2.9:99999' is not a host and port",
     ),
     (
-        ('nsca_ng = "192.0.2.9"', 'nsca_ng_secret = "/x"'),
+        ('nsca_ng_secret = "/etc/ha-monitor/nsca_ng.secret"', ""),
+        "cluster.toml [publish.nagios] nsca_ng_secret: missing, expected the file with NSCA-ng's identity and password",
+    ),
+    (
+        ('nsca_ng = "192.0.2.9"', ""),
         "[publish.nagios]: missing, expected at least one of nsca_ng, command_file, spool",
     ),
     (

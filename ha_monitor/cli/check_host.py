@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def check_addresses(
         return
     role = "the Witness" if voter.is_witness else "a Node"
     yield ok(f"this host is {voter.name}, {role}")
+    yield from _check_name(voter)
     for link, where in voter.addresses.items():
         if where not in here:
             what = f"{voter.name}'s address {where} on Link {link} is on no device of this host"
@@ -41,6 +43,15 @@ def check_addresses(
             if other != voter and where in here:
                 what = f"this host has {where} too, which is {other.name}'s on Link {link}"
                 yield error(what, "an address belongs to one host")
+
+
+def _check_name(voter: Voter) -> Iterable[Finding]:
+    # The daemon goes by the name: a host whose address was moved by mistake must not start as another one.
+    name = os.environ.get("HA_MONITOR_SELF") or socket.gethostname()
+    if voter.name not in (name, name.partition(".")[0]):
+        what = f"this host calls itself {name}, its addresses are {voter.name}'s"
+        remedy = f"call it so in cluster.toml, or run `hostnamectl set-hostname {voter.name}`"
+        yield error(what, remedy)
 
 
 def check_kernel(config: ClusterConfig) -> Iterable[Finding]:

@@ -16,6 +16,8 @@ import psutil
 from ha_monitor.cli.findings import Finding, error, note, ok, warning
 from ha_monitor.cli.this_host import Bearer, device_for
 from ha_monitor.model import ClusterConfig, Group, NagiosSink, Resource, ResourceKind, Run, Voter
+from ha_monitor.runtime.accounts import NAME, publisher_account
+from ha_monitor.runtime.children import Account
 
 CONNECT_TIMEOUT_S = 2.0
 SYSTEMCTL_TIMEOUT_S = 10
@@ -108,16 +110,16 @@ def check_sinks(config: ClusterConfig, voter: Voter | None) -> Iterable[Finding]
         remedy = "give [publish.nagios] or [publish.zabbix]"
         yield warning("nobody is told: no monitoring system is configured", remedy)
     if config.nagios:
-        yield from _check_nagios(config.nagios, voter)
+        yield from _check_nagios(config.nagios, voter, publisher_account(config))
     if config.zabbix:
         yield from _reach("[publish.zabbix] server", config.zabbix.server)
-        yield from _check_secret("[publish.zabbix] credentials", config.zabbix.credentials)
+        yield from _check_secret("[publish.zabbix] credentials", config.zabbix.credentials, None)
 
 
-def _check_nagios(sink: NagiosSink, voter: Voter | None) -> Iterable[Finding]:
+def _check_nagios(sink: NagiosSink, voter: Voter | None, account: Account) -> Iterable[Finding]:
     if sink.nsca_ng and not (voter and voter.is_witness and (sink.command_file or sink.spool)):
         yield from _reach("[publish.nagios] nsca_ng", sink.nsca_ng)
-        yield from _check_secret("[publish.nagios] nsca_ng_secret", sink.nsca_ng_secret)
+        yield from _check_secret("[publish.nagios] nsca_ng_secret", sink.nsca_ng_secret, account)
         if not shutil.which("send_nsca"):
             yield error("[publish.nagios] nsca_ng: no program send_nsca here", "apt install nsca-ng-client")
     for key, path, is_right in (
@@ -150,16 +152,31 @@ def _reach(what: str, server: str) -> Iterable[Finding]:
         yield ok(f"{what} {server} can be reached")
 
 
-def _check_secret(what: str, path: str) -> Iterable[Finding]:
+def _check_secret(what: str, path: str, account: Account | None) -> Iterable[Finding]:
+    """``account``: who must read it besides root; None: only `provision` needs it, where that is run."""
     if not path:
         return
     try:
         status = os.stat(path)
     except OSError as failure:
-        yield error(f"{what} {path}: {failure.strerror}", "see docs/configuration.md for what stands in it")
+        if account is None:
+            yield note(f"{what} {path}: {failure.strerror}; needed only where `provision` is run")
+        else:
+            remedy = "see docs/configuration.md for what stands in it"
+            yield error(f"{what} {path}: {failure.strerror}", remedy)
         return
+    remedy = f"chown root:{NAME if account else 'root'} {path} && chmod 0640 {path}"
     if status.st_mode & 0o007:
-        yield warning(f"{what} {path}: everybody on this host may read it", f"chmod o= {path}")
+        yield error(f"{what} {path}: everybody on this host may read it", remedy)
+    elif account is not None and not _may_read(account, status):
+        yield error(f"{what} {path}: the publisher (uid {account.uid}) may not read it", remedy)
+
+
+def _may_read(account: Account, status: os.stat_result) -> bool:
+    if account.uid in (0, status.st_uid):
+        return bool(status.st_mode & stat.S_IRUSR)
+    in_group = status.st_gid in (account.gid, *account.groups)
+    return bool(status.st_mode & (stat.S_IRGRP if in_group else stat.S_IROTH))
 
 
 def check_limits(config: ClusterConfig) -> Iterable[Finding]:

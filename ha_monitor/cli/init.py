@@ -56,7 +56,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--timing", choices=tuple(TIMINGS), default="lan")
     parser.add_argument("--nsca-ng", default="", metavar="HOST[:PORT]", help="Nagios: NSCA-ng server")
-    parser.add_argument("--nsca-ng-secret", default="", metavar="FILE", help="with identity and password")
+    parser.add_argument(
+        "--nsca-ng-secret",
+        default="",
+        metavar="FILE",
+        help="its identity and password (default: DIRECTORY/nsca_ng.secret)",
+    )
     parser.add_argument("--zabbix", default="", metavar="HOST[:PORT]", help="Zabbix server or proxy")
     parser.set_defaults(run=run)
 

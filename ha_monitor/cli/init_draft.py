@@ -88,8 +88,8 @@ def _group(draft: Draft) -> str:
 def _publish(draft: Draft) -> str:
     parts = []
     if draft.nsca_ng:
-        secret = f"\nnsca_ng_secret = {_quoted(draft.nsca_ng_secret)}" if draft.nsca_ng_secret else ""
-        parts.append(f"[publish.nagios]\nnsca_ng = {_quoted(draft.nsca_ng)}{secret}")
+        secret = f"nsca_ng_secret = {_quoted(draft.nsca_ng_secret)}"
+        parts.append(f"[publish.nagios]\nnsca_ng = {_quoted(draft.nsca_ng)}\n{secret}")
     if draft.zabbix:
         parts.append(f"[publish.zabbix]\nserver = {_quoted(draft.zabbix)}")
     return "\n\n".join(parts)
@@ -104,11 +104,23 @@ def next_steps(config: ClusterConfig, here: frozenset[Address], directory: str) 
         "",
         "Open in the firewalls:",
         *(f"  {line}" for line in ports_to_open(config)),
+        *_secret_lines(config),
         "",
         "Next, on every host:",
+        "  ha-monitor export systemd     units that start it at boot, and the user `ha-monitor`",
         "  ha-monitor check",
         *_start_lines(config),
     )
+
+
+def _secret_lines(config: ClusterConfig) -> Iterable[str]:
+    if config.nagios and config.nagios.nsca_ng_secret:
+        path = config.nagios.nsca_ng_secret
+        yield ""
+        yield f"Give every Node its identity at the NSCA-ng server, in {path}:"
+        yield '  identity = "..."'
+        yield '  password = "..."'
+        yield f"  chown root:ha-monitor {path} && chmod 0640 {path}"
 
 
 def _copy_lines(voter: Voter, directory: str) -> tuple[str, str]:
@@ -122,10 +134,9 @@ def _copy_lines(voter: Voter, directory: str) -> tuple[str, str]:
 
 def _start_lines(config: ClusterConfig) -> Iterable[str]:
     nodes = ", ".join(node.name for node in config.nodes)
-    yield f"  ha-monitor run         on {nodes}"
+    yield f"  systemctl enable --now ha-monitor             on {nodes}"
     if config.witness:
-        yield f"  ha-monitor witness     on {config.witness.name}"
-    yield "`ha-monitor export systemd` writes units that start them at boot."
+        yield f"  systemctl enable --now ha-monitor-witness     on {config.witness.name}"
 
 
 def ports_to_open(config: ClusterConfig) -> tuple[str, ...]:

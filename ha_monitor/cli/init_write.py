@@ -81,7 +81,7 @@ def _draft_of(args: argparse.Namespace) -> Draft:
         timing=args.timing,
         links=links,
         nsca_ng=args.nsca_ng,
-        nsca_ng_secret=args.nsca_ng_secret,
+        nsca_ng_secret=args.nsca_ng_secret or str((args.directory or paths.etc_dir()) / "nsca_ng.secret"),
         zabbix=args.zabbix,
     )
 

@@ -76,8 +76,13 @@ def read_configuration() -> bytes:
 
 
 def own_name(config: ClusterConfig, is_witness: bool) -> str:
-    """Which voter this host is: by HA_MONITOR_SELF, else by the host's name. Raises ConfigError."""
-    name = os.environ.get("HA_MONITOR_SELF") or socket.gethostname().partition(".")[0]
+    """Which voter this host is: by HA_MONITOR_SELF, else by the host's name, with its domain or without.
+
+    Raises ConfigError.
+    """
+    whole = os.environ.get("HA_MONITOR_SELF") or socket.gethostname()
+    is_known = any(voter.name == whole for voter in config.voters)
+    name = whole if is_known else whole.partition(".")[0]
     section, wanted = ("[witness]", config.witness) if is_witness else ("[nodes]", None)
     voters = [wanted] if wanted else [] if is_witness else list(config.nodes)
     if any(voter.name == name for voter in voters if voter):

@@ -17,6 +17,7 @@ from ha_monitor.cli.check_host import check_addresses, check_kernel, check_ports
 from ha_monitor.cli.check_services import check_limits, check_resources, check_sinks
 from ha_monitor.cli.this_host import Bearer, voter_here
 from ha_monitor.config import parse_config
+from ha_monitor.runtime.accounts import publisher_account
 from ha_monitor.view import MaintenanceView, NodeView, View
 
 PORT = 46940
@@ -43,6 +44,7 @@ def host(tmp_path, monkeypatch):
     for name in ("ETC", "RUN", "STATE"):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(f"HA_MONITOR_{name}", str(tmp_path / name))
+    monkeypatch.setenv("HA_MONITOR_SELF", "pub2")
     (tmp_path / "ETC" / "cluster.toml").write_text(CONFIG)
     key = tmp_path / "ETC" / "cluster.key"
     key.write_text(f"1 {'0123456789abcdef' * 4}\n")
@@ -108,7 +110,7 @@ def test_a_host_that_is_nobody_is_an_error():
     )
 
 
-def test_a_host_that_is_two_is_an_error():
+def test_a_host_that_is_two_is_an_error(host):
     config = group_of('{ vip = "192.0.2.100/24" }')
     here = frozenset(map(ipaddress.ip_address, ("192.0.2.12", "192.0.2.13")))
     assert lines(check_addresses(config, config.nodes[0], here), "ERROR") == [
@@ -116,7 +118,16 @@ def test_a_host_that_is_two_is_an_error():
     ]
 
 
-def test_a_missing_second_address_is_an_error():
+@pytest.mark.parametrize(("name", "is_right"), [("pub2", True), ("pub2.example.org", True), ("pub3", False)])
+def test_a_host_under_another_voters_name_is_an_error(host, monkeypatch, capsys, name, is_right):
+    monkeypatch.setenv("HA_MONITOR_SELF", name)
+    run_check("--offline")
+    assert (
+        f"this host calls itself {name}, its addresses are pub2's" not in capsys.readouterr().out
+    ) == is_right
+
+
+def test_a_missing_second_address_is_an_error(host):
     text = CONFIG.replace('"127.0.0.1"', '"127.0.0.1", direct = "198.51.100.12"').replace(
         '"192.0.2.13"', '"192.0.2.13", direct = "198.51.100.13"'
     )
@@ -178,17 +189,36 @@ def test_a_sink_that_nobody_serves_is_a_warning_and_one_that_answers_is_not():
     assert "Connection refused; is it running" in line
 
 
-def test_a_secret_that_everybody_may_read_is_a_warning(tmp_path):
-    secret = tmp_path / "zabbix"
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files away")
+@pytest.mark.parametrize(
+    ("mode", "owner", "complaint"),
+    [
+        (0o644, 0, "everybody on this host may read it"),
+        (0o600, 0, "may not read it"),
+        (0o600, "publisher", ""),
+    ],
+)
+def test_a_secret_is_for_the_publisher_and_nobody_else(tmp_path, mode, owner, complaint):
+    secret = tmp_path / "nsca_ng"
     secret.write_text("x")
-    secret.chmod(0o644)
+    secret.chmod(mode)
     config = group_of(
         '{ vip = "192.0.2.100/24" }',
-        extra=f'[publish.zabbix]\nserver = "127.0.0.1:1"\ncredentials = "{secret}"\n',
+        extra=f'[publish.nagios]\nnsca_ng = "127.0.0.1:1"\nnsca_ng_secret = "{secret}"\n',
     )
-    assert any(f"chmod o= {secret}" in line for line in lines(check_sinks(config, None)))
-    secret.chmod(0o640)
-    assert not any("chmod" in line for line in lines(check_sinks(config, None)))
+    os.chown(secret, publisher_account(config).uid if owner == "publisher" else 0, 0)
+    told = [line for line in lines(check_sinks(config, None), "ERROR") if "nsca_ng_secret" in line]
+    assert [complaint in line and "chmod 0640" in line for line in told] == [True] * bool(complaint)
+
+
+def test_credentials_may_be_missing_where_provision_is_not_run(tmp_path):
+    config = group_of(
+        '{ vip = "192.0.2.100/24" }',
+        extra=f'[publish.zabbix]\nserver = "127.0.0.1:1"\ncredentials = "{tmp_path}/x"\n',
+    )
+    assert any(
+        "needed only where `provision` is run" in line for line in lines(check_sinks(config, None), "note")
+    )
 
 
 def test_the_limit_of_the_promise_is_told_and_costs_no_exit_code():
