@@ -87,9 +87,12 @@ class Host:
     def power_off(self) -> None:
         """No carrier and no process from one moment to the next; the disk keeps what it holds."""
         init = self.init()
-        self._switch.ports_down([self.member.port(link) for link in self.member.links])
+        ports = [self.member.port(link) for link in self.member.links]
+        # Nothing leaves first: a daemon that saw its carrier go would still say goodbye on the other Link.
+        self._switch.ports_blackhole(ports)
         if init is not None:
             kill_and_reap(init)
+        self._switch.ports_down(ports)
         self._switch.remove_ports(self.member)
         ip_batch([f"netns del {self.namespace}"])
         with self._state.change() as state:
