@@ -60,7 +60,8 @@ PACKAGES = (
     Package("chromium", "screenshots for the report"),
     Package("fonts-dejavu-core", "letters in the screenshots"),
     Package("systemd-container", "boots whole hosts, to try the units and the README", (), True),
-    Package("debootstrap", "root file systems for booted hosts", (), True),
+    Package("dbus", "the bus over which units are driven in booted hosts", (), True),
+    Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
 )
 
 _POLICY = Path("/usr/sbin/policy-rc.d")

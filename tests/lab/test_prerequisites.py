@@ -19,7 +19,7 @@ def test_it_runs_with_the_bare_python_and_nothing_but_the_standard_library():
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, done.stderr
     assert "nsca-ng-client" in done.stdout
-    assert "debootstrap" not in done.stdout
+    assert "openssh-server" not in done.stdout
 
 
 def test_every_package_says_why_and_stands_once():
