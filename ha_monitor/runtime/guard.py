@@ -24,6 +24,7 @@ from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import Child, end_text
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation, Listeners
+from ha_monitor.runtime.notify import notify
 from ha_monitor.runtime.preparation import Prepared, make_generation, prepare
 from ha_monitor.runtime.processes import process_list
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
@@ -133,6 +134,7 @@ class Guard:
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
         core.is_ready = True
         self._has_run = True
+        notify("READY=1")
         self._slow_tick_ns = 0
         for role in self._current.roles:
             if role not in self._current.children:
@@ -353,6 +355,7 @@ class Guard:
         if self._is_stopping:
             return
         self._scribe.log("info", f"stop ordered by {who}: handing over")
+        notify("STOPPING=1")
         self._is_stopping = True
         self._stop_bound_ns = self._now() + stop_bound_ns(self._current.config)
         self._end_next()
