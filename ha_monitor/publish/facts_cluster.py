@@ -26,7 +26,7 @@ def _cluster_says(s: Subject) -> str:
     v = s.view
     return (
         f"{v.nodes_online} of {v.nodes_expected} Nodes online, {v.votes} votes of {v.votes_needed} needed,"
-        f" told by {v.reporter or v.self_name}"
+        f" told by {v.self_name}"
     )
 
 

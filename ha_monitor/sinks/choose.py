@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ha_monitor.model import ClusterConfig, NagiosSink
-from ha_monitor.paths import etc_dir
 from ha_monitor.sinks.base import Sink
 from ha_monitor.sinks.command_file import CommandFileSink
 from ha_monitor.sinks.nsca_ng import NscaNgSink
 from ha_monitor.sinks.spool import SpoolSink
 from ha_monitor.sinks.zabbix_trapper import ZabbixTrapperSink
-
-SECRET = "nsca-ng.secret"  # in the configuration's directory, unless named
 
 
 def sinks_for(config: ClusterConfig, private_dir: Path) -> tuple[Sink, ...]:
@@ -35,5 +32,4 @@ def _nagios(ways: NagiosSink, private_dir: Path) -> Sink:
         return CommandFileSink(Path(ways.command_file))
     if ways.spool and (Path(ways.spool).is_dir() or not ways.nsca_ng):
         return SpoolSink(Path(ways.spool))
-    secret = Path(ways.nsca_ng_secret) if ways.nsca_ng_secret else etc_dir() / SECRET
-    return NscaNgSink(ways.nsca_ng, secret, private_dir)
+    return NscaNgSink(ways.nsca_ng, Path(ways.nsca_ng_secret), private_dir)

@@ -44,7 +44,7 @@ def test_without_a_witness_all_is_ok_too():
 def test_a_group_is_told_with_sentence_and_performance_data():
     assert results(healthy())["web", "HA group www"].text == (
         "running on pub2, could be taken over by pub3 | state=0 owners=1;;1:1 preferred=1"
-        " candidates=1;1: moves_1h=0;1;3 failback_pending=0"
+        " candidates=1;1: moves_1h=0;2;4 failback_pending=0"
     )
 
 
