@@ -20,8 +20,8 @@ MAIN_CFG = """\
 cfg_dir={objects}
 resource_file={directory}/resource.cfg
 log_file={directory}/nagios.log
-nagios_user=nagios
-nagios_group=nagios
+nagios_user=root
+nagios_group=root
 illegal_object_name_chars=`~!$%^&*|'"<>?,()=
 illegal_macro_output_chars=`~$&|'"<>
 """
