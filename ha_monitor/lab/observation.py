@@ -154,5 +154,5 @@ def who_answers(lab: Lab, address: str = SERVICE_V4, timeout_s: float = 0.5) -> 
                 time.sleep(0.01)
                 continue
             if answered is not None:
-                return answered[1].decode()
+                return answered.host.decode()
     return None

@@ -77,7 +77,8 @@ def double_kernel_ns(
     for answer in answers:
         if from_ns <= answer.last_ns and answer.first_ns <= until_ns:
             rounds.setdefault(answer.host, []).append((answer.first_ns, answer.last_ns))
-    spans = [_joined(sorted(intervals), stalls) for intervals in rounds.values()]
+    merged = _union(stalls)
+    spans = [_joined(sorted(intervals), merged) for intervals in rounds.values()]
     return sum(
         _overlap(second, interval)
         for position, first in enumerate(spans)
@@ -88,7 +89,8 @@ def double_kernel_ns(
 
 def longest_stall_ns(stalls: Iterable[Interval], from_ns: int, until_ns: int) -> int:
     """The longest time that the observer itself stood still in the window."""
-    return max((end - start for start, end in stalls if end > from_ns and start < until_ns), default=0)
+    touching = (end - start for start, end in _union(stalls) if end > from_ns and start < until_ns)
+    return max(touching, default=0)
 
 
 def _pairs(start_ns: int, arrivals: Sequence[int], watched_ns: int, begins_by_ns: int) -> list[Interval]:
@@ -98,11 +100,12 @@ def _pairs(start_ns: int, arrivals: Sequence[int], watched_ns: int, begins_by_ns
 
 def _longest(pairs: Iterable[Interval], stalls: Sequence[Interval], watched_ns: int) -> Gap:
     """Looks at the longest first, so that stalls are weighed for a few of many thousand only."""
+    merged = _union(stalls)
     best: Gap | None = None
     for start, end in sorted(pairs, key=lambda pair: pair[0] - pair[1]):
         if best is not None and end - start <= best.outage_ns:
             break
-        gap = Gap(start, end, _overlap(stalls, (start, end)), ended=end < watched_ns)
+        gap = Gap(start, end, _overlap(merged, (start, end)), ended=end < watched_ns)
         if best is None or gap.outage_ns > best.outage_ns:
             best = gap
     assert best is not None, "a window has at least one gap: the whole of it"
@@ -120,6 +123,17 @@ def _joined(intervals: Iterable[Interval], stalls: Sequence[Interval]) -> list[I
                 continue
         spans.append((start, end))
     return spans
+
+
+def _union(stalls: Iterable[Interval]) -> list[Interval]:
+    """Stalls of several parts of an observer at the same time are one: none is taken out twice."""
+    merged: list[Interval] = []
+    for start, end in sorted(stalls):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _overlap(intervals: Iterable[Interval], window: Interval) -> int:

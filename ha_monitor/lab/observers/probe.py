@@ -47,8 +47,10 @@ def _receive(sock: socket.socket, address: str, recorder: Recorder) -> None:
             continue  # an ICMP error that was queued on the socket: reading takes it off
         answered = packets.parse_answer(packet)
         if answered is not None and sender[0] == address:
-            sent_ns, host = answered
-            recorder.add(ANSWER, host, sent_ns, time.monotonic_ns())
+            now_ns = time.monotonic_ns()
+            recorder.add(ANSWER, answered.host, answered.sent_ns, now_ns)
+            # The program that answers is part of the probe: its stalls are the probe's own.
+            recorder.stalled(now_ns - answered.late_ns, now_ns)
 
 
 if __name__ == "__main__":

@@ -37,9 +37,13 @@ class Recorder:
 
     def awake(self, at_ns: int, every_ns: int) -> None:
         """The observer's loop is here: note it when it should have been here long ago."""
-        if at_ns - self._woke_ns > every_ns + _STALLED_AFTER_NS:
-            self.add(STALL, b"", self._woke_ns + every_ns, at_ns)
+        self.stalled(self._woke_ns + every_ns, at_ns)
         self._woke_ns = at_ns
+
+    def stalled(self, from_ns: int, until_ns: int) -> None:
+        """A part of the observer stood still; shorter times are no stall but the usual jitter."""
+        if until_ns - from_ns > _STALLED_AFTER_NS:
+            self.add(STALL, b"", from_ns, until_ns)
 
     def is_flush_due(self, at_ns: int) -> bool:
         """Whether it is time to write."""

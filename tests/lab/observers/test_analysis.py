@@ -33,6 +33,12 @@ def test_the_probes_own_stall_is_taken_out():
     assert gap.outage_ns == (901 - 60) * MS
 
 
+def test_stalls_of_several_parts_at_once_are_taken_out_once():
+    stalls = [(1_100 * MS, 1_150 * MS), (1_110 * MS, 1_140 * MS), (1_120 * MS, 1_160 * MS)]
+    gap = longest_gap(TAKEOVER, stalls, from_ns=1_000 * MS, until_ns=3_000 * MS, watched_ns=4_999 * MS)
+    assert gap.stalled_ns == 60 * MS
+
+
 def test_a_long_stall_does_not_hide_a_real_outage_elsewhere():
     answers = answered("pub2", 0, 1_000) + answered("pub2", 1_500, 2_000) + answered("pub2", 2_100, 3_000)
     stalls = [(1_000 * MS, 1_499 * MS)]

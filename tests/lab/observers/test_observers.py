@@ -1,5 +1,6 @@
 """The observers against an owner whose doings are known."""
 
+import signal
 import time
 
 import pytest
@@ -96,6 +97,25 @@ def test_the_arp_host_does_not_repair_the_clients_neighbour_table(lab: Lab):
         assert not seen.wait_for(lambda: seen.owner() == "pub3", timeout_s=0.7)
         announce(lab.host("pub3"))
         assert seen.wait_for(lambda: seen.owner() == "pub3", timeout_s=2)
+
+
+@pytest.mark.usefixtures("nobody_owns")
+@pytest.mark.parametrize("part", ["responder", "probe"])
+def test_a_stall_of_the_probes_own_parts_is_no_outage(lab: Lab, part: str):
+    own(lab.host("pub2"))
+    with Observation(lab) as seen:
+        assert seen.wait_for(lambda: seen.owner() == "pub2")
+        host = lab.host("pub2" if part == "responder" else "client")
+        (process,) = [p for p in host.processes() if f"ha_monitor.lab.observers.{part}" in p.argv]
+        began = time.monotonic_ns()
+        process.signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        process.signal(signal.SIGCONT)
+        time.sleep(0.2)
+        ended = time.monotonic_ns()
+        seen.wait_until(ended)
+        assert seen.stalled_ns(began, ended) > 250 * MS
+        assert seen.outage(began, ended, ended).outage_ns < 100 * MS
 
 
 # Kind of question -> the Link on which it is let in, what else must pass so that it can be
