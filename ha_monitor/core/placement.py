@@ -85,10 +85,7 @@ def _is_heard_lately(watch: LinkWatch, at_ns: int) -> bool:
 
 def eligible_peers(group: Group, peers: Iterable[Peer]) -> list[Peer]:
     """Other Nodes that say they could take the group now, best first in the order of ``prefer``."""
-    able = [
-        p for p in peers
-        if p.state is NodeState.ONLINE and (r := p.group(group.name)) is not None and r.is_eligible
-    ]  # fmt: skip
+    able = [p for p in peers if p.state is NodeState.ONLINE and _is_able(p, group.name)]
     return sorted(able, key=lambda p: preference(group, p.voter.name))
 
 
@@ -104,18 +101,19 @@ def rank(group: Group, node: str, peers: Sequence[Peer]) -> int:
 
 
 def awaited_at_start(group: Group, node: str, peers: Iterable[Peer]) -> list[str]:
-    """Preferred Nodes not heard since this one started: worth waiting for at a cluster's first start."""
+    """Preferred Nodes not ready since this one started: worth waiting for at a cluster's first start."""
     own = preference(group, node)
     return [
-        p.voter.name for p in peers
+        p.voter.name
+        for p in peers
         if preference(group, p.voter.name) < own
-        and (p.state is NodeState.JOINING or (p.state is NodeState.ONLINE and _is_warming_up(p, group.name)))
-    ]  # fmt: skip
+        and (p.state is NodeState.JOINING or (p.state is NodeState.ONLINE and not _is_able(p, group.name)))
+    ]
 
 
-def _is_warming_up(peer: Peer, group: str) -> bool:
+def _is_able(peer: Peer, group: str) -> bool:
     report = peer.group(group)
-    return report is None or (not report.is_eligible and report.reason.endswith(ResourceState.UNKNOWN.value))
+    return report is not None and report.is_eligible
 
 
 def better_peer(group: Group, node: str, peers: Iterable[Peer]) -> Peer | None:
