@@ -79,6 +79,7 @@ class KernelLease:
         self._installed: tuple[int, ...] = ()  # whose tables must stand there
         self._last_sending = 0
         self._read_back()
+        self._read_sendings()
 
     @property
     def port(self) -> int:
@@ -150,6 +151,7 @@ class KernelLease:
             messages += self._align_elements(family)
         self._netlink.transact("install the Lease's rules", nft.batch(messages))
         self._read_back()
+        self._read_sendings()
 
     def _refuses_device(self, device: str) -> bool:
         table = nft.Table(nft.NETDEV, f"{self._name}-rehearsal")
@@ -291,7 +293,10 @@ class KernelLease:
         """Which tables stand there, and what they hold."""
         self._families = tuple(f for f in FAMILIES if self._has_table(f))
         self._held = {f: self._read_held(f) for f in self._families}
-        windows = [self._read_window(f) for f in self._families]
+
+    def _read_sendings(self) -> None:
+        """The highest sending that was armed, also by a former life of this daemon."""
+        windows = [self._read_window(family) for family in self._families]
         self._last_sending = max([self._last_sending, *(s for w in windows for s in w)])
 
     def _has_table(self, family: int) -> bool:

@@ -10,7 +10,8 @@ Where the rules stand, and why there:
 - `inet` prerouting (before NAT, so that a container's published port is silent too), for addresses
   that are local to this host, and for neighbour solicitations by their target; `inet` input for
   the same without asking what is local (VRFs); `inet` output for what leaves with the address as
-  source (advertisements, retransmissions of open connections).
+  source (advertisements, retransmissions of open connections); `inet` postrouting after NAT for
+  what a container behind a published port sends on.
 - `arp` input by target, `arp` output by sender.
 - `netdev` egress of the devices where addresses are announced, for frames that bypass the above:
   our own announcements, so that a process that wakes up too late cannot make them.
@@ -39,6 +40,8 @@ from ha_monitor.net.nftables import (
     ARP_INPUT,
     ARP_OUTPUT,
     DROP,
+    FIB_DESTINATION,
+    FIB_SOURCE,
     GOTO,
     INET,
     INPUT,
@@ -53,6 +56,7 @@ from ha_monitor.net.nftables import (
     NETDEV_EGRESS,
     NETWORK_HEADER,
     OUTPUT,
+    POSTROUTING,
     PREROUTING,
     REG_1,
     REG_1_LAST_4,
@@ -71,7 +75,7 @@ from ha_monitor.net.nftables import (
     compare,
     delete_rules,
     host_u32,
-    load_destination_type,
+    load_address_type,
     load_meta,
     load_payload,
     look_up,
@@ -83,7 +87,7 @@ from ha_monitor.net.nftables import (
     verdict,
 )
 
-PRIORITY = -500  # before conntrack's defragmentation (-400), NAT and the host's own rules
+AFTER_NAT = 500
 _TWO_MARKS, _THREE_MARKS = TYPE_MARK << 6 | TYPE_MARK, TYPE_MARK << 12 | TYPE_MARK << 6 | TYPE_MARK
 WINDOW = Set("window", _TWO_MARKS, 8, flags=SET_TIMEOUT)
 SERVICE = {4: Set("service4", TYPE_IPV4, 4), 6: Set("service6", TYPE_IPV6, 16)}
@@ -103,7 +107,9 @@ _ETHERNET_ARP = load_payload(NETWORK_HEADER, 4, 2) + compare(b"\x06\x04")
 _SOLICITATION = (load_meta(META_L4PROTO) + compare(b"\x3a") + load_payload(TRANSPORT_HEADER, 0, 1)) + compare(
     b"\x87"
 )
-_LOCAL = load_destination_type() + compare(host_u32(RTN_LOCAL))
+_TO_US, _FROM_US = (
+    load_address_type(of) + compare(host_u32(RTN_LOCAL)) for of in (FIB_DESTINATION, FIB_SOURCE)
+)
 _NOT_LO_IN, _NOT_LO_OUT = (
     load_meta(meta) + compare(host_u32(LOOPBACK_INDEX)) + verdict(ACCEPT) for meta in (META_IIF, META_OIF)
 )
@@ -137,9 +143,13 @@ def _inet_chains() -> tuple[Chain, ...]:
     hidden = load_payload(TRANSPORT_HEADER, 4, 20, REG_1_LAST_4) + look_up(SERVICE[6].name, REG_2)
     shown = load_payload(NETWORK_HEADER, 24, 16, REG_2)
     ask = _V6 + _SOLICITATION + shown + hidden + verdict(GOTO, asked.name)
-    arriving = [_to_gate(_V4 + _LOCAL, to[4], target[4], 4), _to_gate(_V6 + _LOCAL, to[6], target[6], 6)]
+    arriving = [_to_gate(_V4 + _TO_US, to[4], target[4], 4), _to_gate(_V6 + _TO_US, to[6], target[6], 6)]
     delivered = [_to_gate(_V4, to[4], target[4], 4), _to_gate(_V6, to[6], target[6], 6)]
     leaving = [_to_gate(_V4, out[4], source[4], 4), _to_gate(_V6, out[6], source[6], 6)]
+    translated = [
+        _to_gate(_V4 + _FROM_US, out[4], source[4], 4),
+        _to_gate(_V6 + _FROM_US, out[6], source[6], 6),
+    ]
     return (
         *to.values(),
         *out.values(),
@@ -147,6 +157,7 @@ def _inet_chains() -> tuple[Chain, ...]:
         Chain("arriving", PREROUTING, (_NOT_LO_IN, ask, *arriving)),
         Chain("delivered", INPUT, (_NOT_LO_IN, ask, *delivered)),
         Chain("leaving", OUTPUT, (_NOT_LO_OUT, *leaving)),
+        Chain("translated", POSTROUTING, (_NOT_LO_OUT, *translated), priority=AFTER_NAT),
     )
 
 
@@ -203,7 +214,7 @@ def layout(table: Table, chains: Iterable[Chain]) -> list[Message]:
     chains = tuple(chains)
     messages = [new_table(table)]
     messages += [new_set(table, one, i) for i, one in enumerate(sets_of(table.family), 1)]
-    messages += [new_chain(table, chain, PRIORITY) for chain in chains]
+    messages += [new_chain(table, chain) for chain in chains]
     messages.append(delete_rules(table))
     messages += [new_rule(table, chain.name, rule) for chain in chains for rule in chain.rules]
     return messages

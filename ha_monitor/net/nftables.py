@@ -33,9 +33,10 @@ NFNL_SUBSYS_NFTABLES = 10
 
 INET, ARP, NETDEV = 1, 3, 5  # NFPROTO_*
 FAMILY_NAMES: Mapping[int, str] = {INET: "inet", ARP: "arp", NETDEV: "netdev"}
-PREROUTING, INPUT, OUTPUT = 0, 1, 3  # hooks of inet
+PREROUTING, INPUT, OUTPUT, POSTROUTING = 0, 1, 3, 4  # hooks of inet
 ARP_INPUT, ARP_OUTPUT = 0, 1
 NETDEV_EGRESS = 1
+FIRST = -500  # priority before conntrack's defragmentation (-400), NAT and the host's own rules
 
 SET_MAP, SET_TIMEOUT = 0x8, 0x10
 # Types serve `nft list` alone: numbers are shown as marks, of 4 bytes each.
@@ -48,6 +49,7 @@ DROP, ACCEPT, GOTO = 0, 1, -4
 META_PROTOCOL, META_MARK, META_IIF, META_OIF, META_NFPROTO, META_L4PROTO = 1, 3, 4, 5, 15, 16
 NETWORK_HEADER, TRANSPORT_HEADER = 1, 2
 RTN_LOCAL = 2
+FIB_SOURCE, FIB_DESTINATION = 1, 2
 LOOPBACK_INDEX = 1  # in every network namespace
 
 
@@ -79,6 +81,7 @@ class Chain:
     hook: int | None
     rules: tuple[bytes, ...]
     device: str = ""
+    priority: int = FIRST
 
 
 def u32(value: int) -> bytes:
@@ -128,9 +131,9 @@ def load_payload(base: int, offset: int, length: int, register: int = REG_1) -> 
     return _expression("payload", *(attribute(i, u32(v)) for i, v in enumerate(values, 1)))
 
 
-def load_destination_type(register: int = REG_1) -> bytes:
-    """What the destination is to this host (RTN_LOCAL and so on) into a register."""
-    values = (register, 3, 2)  # result ADDRTYPE, flag DADDR
+def load_address_type(of: int, register: int = REG_1) -> bytes:
+    """What the packet's source or destination (FIB_*) is to this host into a register."""
+    values = (register, 3, of)  # 3: result is the type of the address
     return _expression("fib", *(attribute(i, u32(v)) for i, v in enumerate(values, 1)))
 
 
@@ -184,11 +187,11 @@ def new_set(table: Table, one: Set, number: int) -> Message:
     return Message(NEWSET, NLM_F_CREATE, header(table.family) + body)
 
 
-def new_chain(table: Table, chain: Chain, priority: int) -> Message:
+def new_chain(table: Table, chain: Chain) -> Message:
     """Create a chain, or leave it as it is. At a hook it accepts what no rule drops."""
     body = text(1, table.name) + text(3, chain.name)
     if chain.hook is not None:
-        hook = attribute(1, u32(chain.hook)) + attribute(2, struct.pack("!i", priority))
+        hook = attribute(1, u32(chain.hook)) + attribute(2, struct.pack("!i", chain.priority))
         if chain.device:
             hook += text(3, chain.device)
         body += nested(4, hook) + attribute(5, u32(ACCEPT)) + text(7, "filter")

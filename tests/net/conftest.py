@@ -28,14 +28,7 @@ def node(cabled):
     yield hosts.NODE
     hosts.run("nft", "flush", "ruleset", host=hosts.NODE)
     for host in (hosts.NODE, hosts.STRANGER):
-        for device, address in (
-            ("lan", "192.0.2.100/32"),
-            ("lan", "2001:db8::100/128"),
-            ("lan", "192.0.2.100/24"),
-        ):
-            clear = ["ip", "-n", host, "addr", "del", address, "dev", device]
-            hosts.subprocess.run(clear, check=False, capture_output=True)
-        hosts.run("ip", "-n", host, "neigh", "flush", "all")
+        hosts.clear(host)
 
 
 @pytest.fixture

@@ -91,6 +91,14 @@ def tear_down() -> None:
         subprocess.run(["ip", "netns", "del", host], check=False, capture_output=True)
 
 
+def clear(host: str) -> None:
+    """Remove service addresses and what the host believes of its neighbours."""
+    left = ["192.0.2.100/32", "192.0.2.100/24", "2001:db8::100/128"]
+    lines = [f"addr del {address} dev lan" for address in left] + ["neigh flush all"]
+    batch = ["ip", "-n", host, "-force", "-batch", "-"]
+    subprocess.run(batch, input="\n".join(lines), text=True, check=False, capture_output=True)
+
+
 def mac_of(host: str, device: str) -> bytes:
     return bytes.fromhex(run("cat", f"/sys/class/net/{device}/address", host=host).strip().replace(":", ""))
 
@@ -186,6 +194,10 @@ class Asker:
                     found.add(name)
                     break
         return found
+
+    def answers_all(self, address: frames.Address) -> bool:
+        """Whether every question is answered; patient with a busy machine."""
+        return self.answered(address, 0.5) == set(self.questions(address))
 
     def close(self) -> None:
         self.socket.close()
