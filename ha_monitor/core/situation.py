@@ -161,7 +161,8 @@ class Situation:
                 self._log_change(peer, before, after, at_ns)
             peer.changes.clear()
             for watch in peer.links.values():
-                if watch.note_lateness(at_ns) and watch.late <= 1:
+                is_news = peer.state is not NodeState.STOPPED and watch.note_lateness(at_ns)
+                if is_news and watch.late <= 1:
                     self.log(f"heartbeat of {peer.voter.name} on {watch.link} is late", "warning")
 
     def _log_change(self, peer: Peer, before: NodeState, after: NodeState, at_ns: int) -> None:
