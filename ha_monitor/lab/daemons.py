@@ -44,7 +44,12 @@ _START_TIMEOUT_S = 20.0
 _STAYS_UP_S = 0.5
 
 
-def config_text(timing: str = DEFAULT_TIMING, resources: Sequence[str] = VIP_LINES, publish: str = "") -> str:
+def config_text(
+    timing: str = DEFAULT_TIMING,
+    resources: Sequence[str] = VIP_LINES,
+    publish: str = "",
+    failback: str = "never",
+) -> str:
     """cluster.toml for the cast; ``publish`` is appended as it stands."""
     nodes = "".join(f"{name} = {{ {_addresses(name)} }}\n" for name in NODES)
     lines = "".join(f"  {line},\n" for line in resources)
@@ -53,7 +58,7 @@ def config_text(timing: str = DEFAULT_TIMING, resources: Sequence[str] = VIP_LIN
         f"[nodes]\n{nodes}\n"
         f'[witness]\n{WITNESS} = "{CAST[WITNESS].v4()}"\n\n'
         f"[groups.{SERVICE_GROUP}]\nprefer = {json.dumps(NODES)}\n"
-        f'failback = "never"\nresources = [\n{lines}]\n{publish}'
+        f'failback = "{failback}"\nresources = [\n{lines}]\n{publish}'
     )
 
 

@@ -10,33 +10,22 @@ from pathlib import Path
 
 import psutil
 
-from ha_monitor.lab.cast import CAST, NODES, SERVICE_V4, WITNESS
+from ha_monitor.lab.cast import NODES, SERVICE_V4, WITNESS
 from ha_monitor.lab.daemons import CONFIG, VIP_LINES, Daemons, config_text
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
 from ha_monitor.lab.roles import daemon_processes
 from ha_monitor.lab.stack import web
-from ha_monitor.lab.stack.apache import WEB_PORT
 from ha_monitor.lab.stack.hosts import write_file
 from ha_monitor.lab.stack.monitoring import Monitoring
 from ha_monitor.lab.stack.visitors import Visitors
 from ha_monitor.lab.stack.zabbix import ADMIN
 
 PROGRAM = str(Path(sys.executable).parent / "ha-monitor")
-NSCA_SECRET = "/etc/ha-monitor/nsca-ng.secret"
 ZABBIX_CREDENTIALS = "/etc/ha-monitor/zabbix.credentials"
 COMMAND_TIMEOUT_S = 120.0
 VOTERS = (*NODES, WITNESS)
 Say = Callable[[str], None]
-
-
-def publish_text(address: str) -> str:
-    """The tables of cluster.toml that lead to the monitoring server at ``address``."""
-    return (
-        f'\n[publish.nagios]\nnsca_ng = "{address}:5668"\nnsca_ng_secret = "{NSCA_SECRET}"\n'
-        f'\n[publish.zabbix]\nserver = "{address}:10051"\n'
-        f'api = "http://{address}:{WEB_PORT}/zabbix"\ncredentials = "{ZABBIX_CREDENTIALS}"\n'
-    )
 
 
 @dataclass
@@ -46,7 +35,7 @@ class Stage:
     lab: Lab
     say: Say
     timing: str = "lan"
-    failback: str = "after 10s"
+    failback: str = "after 15s"
 
     def __post_init__(self) -> None:
         """Find the parts; nothing is started."""
@@ -70,18 +59,13 @@ class Stage:
     def _configure(self) -> None:
         for name in NODES:
             web.install(self.lab.host(name))
-        text = config_text(
-            self.timing,
-            (*VIP_LINES, web.resource_toml()),
-            publish_text(CAST[WITNESS].v4()),
-            failback=self.failback,
-        )
-        self.daemons.configure(text)
-        known = self.monitoring.remembered
-        secret = f"{known.nsca_password}\n"
+        publish = self.monitoring.publish_text() + f'credentials = "{ZABBIX_CREDENTIALS}"\n'
+        resources = (*VIP_LINES, web.resource_toml())
+        self.daemons.configure(config_text(self.timing, resources, publish, self.failback))
         for name in VOTERS:
-            write_file(self.lab.host(name), NSCA_SECRET, secret, mode=0o600)
-        credentials = f'user = "{ADMIN}"\npassword = "{known.zabbix_password}"\n'
+            self.monitoring.equip_voter(self.lab.host(name))
+        password = self.monitoring.remembered.zabbix_password
+        credentials = f'user = "{ADMIN}"\npassword = "{password}"\n'
         write_file(self.lab.host(WITNESS), ZABBIX_CREDENTIALS, credentials, mode=0o600)
 
     def _up_monitoring(self, local_port: int) -> None:

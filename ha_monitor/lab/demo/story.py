@@ -85,7 +85,7 @@ class Story:
         visible: dict[str, float | None] = {}
         try:
             faults.strike(self._stage.lab, fault.blow(owner, **step.chosen))
-            held_until = time.monotonic() + measure.hold_s(fault, self._stage.timing)
+            held_until = time.monotonic() + measure.held_for_s(fault, self._stage.timing)
             if step.is_pictured:
                 visible = self._visible(seen, owner, since)
                 self._take_pictures(step.fault, (owner,))
@@ -94,10 +94,13 @@ class Story:
             healed = _Moment.now()
             faults.heal(self._stage.lab)
         visible = visible or self._visible(seen, owner, since)
-        seen.wait_until(healed.monotonic_ns + round(WATCH_S * 1e9))
+        # No longer than that: the failback to come is a step of its own.
+        watched_ns = healed.monotonic_ns + round(WATCH_S * 1e9)
+        seen.wait_until(watched_ns)
         self._record(
-            step.title, step.fault, seen, since, healed, owner, visible, outage_max_ms=step.outage_max_ms
-        )
+            step.title, step.fault, seen, since, healed, owner, visible,
+            outage_max_ms=step.outage_max_ms, until_ns=watched_ns,
+        )  # fmt: skip
 
     def _failback(self, step: Step, seen: Observation) -> None:
         """The preferred Node is back: the group returns to it by itself, if it had moved."""
@@ -133,8 +136,12 @@ class Story:
             self._stage.monitoring.start()
         back = _Moment.now()
         visible = self._visible(seen, owner, since, shown_since=back)
-        seen.wait_until(healed.monotonic_ns + round(WATCH_S * 1e9))
-        self._record(title, "monitoring-down", seen, since, healed, owner, visible, outage_max_ms=1400)
+        watched_ns = healed.monotonic_ns + round(WATCH_S * 1e9)
+        seen.wait_until(watched_ns)
+        self._record(
+            title, "monitoring-down", seen, since, healed, owner, visible,
+            outage_max_ms=1400, until_ns=watched_ns,
+        )  # fmt: skip
 
     # What is looked at
 
@@ -156,9 +163,10 @@ class Story:
 
     def _record(
         self, title: str, fault: str, seen: Observation, since: _Moment, healed: _Moment,
-        owner: str = "", visible: dict[str, float | None] | None = None, *, outage_max_ms: float,
+        owner: str = "", visible: dict[str, float | None] | None = None, *,
+        outage_max_ms: float | None, until_ns: int = 0,
     ) -> None:  # fmt: skip
-        until_ns = seen.probe.complete_until_ns
+        until_ns = until_ns or seen.probe.complete_until_ns
         owner = owner or _owner(seen)
         run = measure.judge(seen, owner, since.monotonic_ns, healed.monotonic_ns, until_ns)
         asked = self._stage.visitors.tally(since.monotonic_ns, until_ns)
