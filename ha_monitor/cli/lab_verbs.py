@@ -82,13 +82,16 @@ def _add_fault_verbs(verbs: Verbs) -> None:
     measured = verbs.add_parser(
         "measure", help="play a fault several times and measure", formatter_class=_RAW, epilog=names
     )
-    measured.add_argument("--fault", required=True, choices=list(FAULTS), metavar="NAME")
+    measured.add_argument(
+        "--fault", required=True, nargs="+", metavar=("NAME", "ARGUMENT"),
+        help="and PROCESS of kill and freeze, LINK, or PERCENT of lose",
+    )  # fmt: skip
     _add_blow_options(measured)
     measured.add_argument("--timing", choices=list(TIMINGS), default="lan", help="profile (%(default)s)")
     measured.add_argument("--runs", type=_count, default=1, metavar="N", help="how often (%(default)s)")
     measured.add_argument("--address", choices=(SERVICE_V4, SERVICE_V6), default=SERVICE_V4)
     measured.add_argument("--json", action="store_true", help="the last line is one JSON object")
-    measured.set_defaults(run=_measure, argument=None)
+    measured.set_defaults(run=_measure)
 
 
 def _add_blow_options(parser: argparse.ArgumentParser) -> None:
@@ -215,6 +218,12 @@ def _measure(args: argparse.Namespace) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    # `--fault kill core` and `--fault "kill core"` are the same.
+    args.fault, *rest = " ".join(args.fault).split()
+    faults.fault_named(args.fault)
+    if len(rest) > 1:
+        raise LabError(f"--fault {args.fault} {' '.join(rest)}: one argument at most follows the name")
+    args.argument = rest[0] if rest else None
     chosen = _chosen(args)
     if args.host:
         chosen["host"] = args.host
