@@ -225,7 +225,10 @@ _DROPS: dict[str, Callable[[Blow], list[Drop]]] = {
 def _stop_monitoring(lab: Lab, _blow: Blow) -> None:
     from ha_monitor.lab.stack.monitoring import Monitoring
 
-    Monitoring(lab).stop()
+    monitoring = Monitoring(lab)
+    if not monitoring.is_running():
+        raise LabError("no Nagios and Zabbix run in this lab: `make demo KEEP=1` brings one up that has them")
+    monitoring.stop()
 
 
 def _start_monitoring(lab: Lab, _blow: Blow) -> None:

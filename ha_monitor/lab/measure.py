@@ -160,23 +160,31 @@ def sentence(run: Run) -> str:
 
 @contextlib.contextmanager
 def ready_lab(lab: Lab, fault: str, timing: str = DEFAULT_TIMING, say: Progress = silent) -> Iterator[Lab]:
-    """The lab with daemons at rest for the time of the block.
+    """The lab with daemons for the time of the block, at rest or about to be.
 
-    One that is up is used as it stands, when its daemons run at this timing; else one is brought
-    up and removed at the end.
+    One that is up is used as it stands, its daemons being started if none were configured; else
+    one is brought up and removed at the end. Nagios and Zabbix come only for ``monitoring-down``.
     """
-    was_up = lab.is_up()
     with lab.session():
         daemons = Daemons(lab)
         if not daemons.is_configured():
             say(f"bringing up ha-monitor at timing {timing}")
-            start_cluster(lab, timing)
+            _bring_up(lab, fault, timing, say)
         elif f'timing = "{timing}"' not in daemons.configured_text():
-            raise LabError(f"the lab that is up runs at another timing than {timing!r}")
-        if fault == "monitoring-down" and not was_up:
-            say("bringing up Nagios and Zabbix")
-            _bring_up_monitoring(lab)
+            raise LabError(
+                f"the daemons of lab {lab.name} run at another timing than {timing!r}:"
+                " take it down first, or measure at theirs"
+            )
         yield lab
+
+
+def _bring_up(lab: Lab, fault: str, timing: str, say: Progress) -> None:
+    if fault != "monitoring-down":
+        start_cluster(lab, timing)
+        return
+    from ha_monitor.lab.demo.stage import Stage
+
+    Stage(lab, say, timing, failback="never").up()
 
 
 def start_cluster(lab: Lab, timing: str = DEFAULT_TIMING, publish: str = "") -> str:
@@ -189,13 +197,6 @@ def start_cluster(lab: Lab, timing: str = DEFAULT_TIMING, publish: str = "") -> 
     daemons.configure(config_text(timing, (*VIP_LINES, web.resource_toml()), publish))
     daemons.start()
     return daemons.wait_settled()
-
-
-def _bring_up_monitoring(lab: Lab) -> None:
-    from ha_monitor.lab.host import PACKAGE_ROOT
-    from ha_monitor.lab.stack.monitoring import Monitoring
-
-    Monitoring(lab).up(PACKAGE_ROOT / "nagios_cfg")
 
 
 def _owner_seen(seen: Observation) -> str:
