@@ -63,7 +63,7 @@ def _findings(*, is_offline: bool) -> Iterable[Finding]:
         yield from check_kernel(config)
         yield from check_resources(config, found_here, is_running=view is not None)
     if not is_offline:
-        yield from check_sinks(config, voter)
+        yield from check_sinks(config)
     yield from check_limits(config)
     yield from _check_peers(config, voter, view)
 

@@ -15,9 +15,11 @@ import psutil
 
 from ha_monitor.cli.findings import Finding, error, note, ok, warning
 from ha_monitor.cli.this_host import Bearer, device_for
-from ha_monitor.model import ClusterConfig, Group, NagiosSink, Resource, ResourceKind, Run, Voter
+from ha_monitor.model import ClusterConfig, Group, NagiosSink, Resource, ResourceKind, Run
 from ha_monitor.runtime.accounts import NAME, publisher_account
 from ha_monitor.runtime.children import Account
+from ha_monitor.sinks.choose import sinks_for
+from ha_monitor.sinks.nsca_ng import NscaNgSink
 
 CONNECT_TIMEOUT_S = 2.0
 SYSTEMCTL_TIMEOUT_S = 10
@@ -104,21 +106,22 @@ _CHECKS: Mapping[ResourceKind, Callable[[Group, Resource], Iterable[Finding]]] =
 }
 
 
-def check_sinks(config: ClusterConfig, voter: Voter | None) -> Iterable[Finding]:
+def check_sinks(config: ClusterConfig) -> Iterable[Finding]:
     """Whether what is published can get there; a TCP connection, nothing is sent."""
     if config.nagios is None and config.zabbix is None:
         remedy = "give [publish.nagios] or [publish.zabbix]"
         yield warning("nobody is told: no monitoring system is configured", remedy)
     if config.nagios:
-        yield from _check_nagios(config.nagios, voter, publisher_account(config))
+        yield from _check_nagios(config.nagios, config)
     if config.zabbix:
         yield from _reach("[publish.zabbix] server", config.zabbix.server)
         yield from _check_secret("[publish.zabbix] credentials", config.zabbix.credentials, None)
 
 
-def _check_nagios(sink: NagiosSink, voter: Voter | None, account: Account) -> Iterable[Finding]:
-    if sink.nsca_ng and not (voter and voter.is_witness and (sink.command_file or sink.spool)):
+def _check_nagios(sink: NagiosSink, config: ClusterConfig) -> Iterable[Finding]:
+    if any(isinstance(way, NscaNgSink) for way in sinks_for(config, Path("/nonexistent"))):
         yield from _reach("[publish.nagios] nsca_ng", sink.nsca_ng)
+        account = publisher_account(config)
         yield from _check_secret("[publish.nagios] nsca_ng_secret", sink.nsca_ng_secret, account)
         if not shutil.which("send_nsca"):
             yield error("[publish.nagios] nsca_ng: no program send_nsca here", "apt install nsca-ng-client")
@@ -134,6 +137,8 @@ def _check_local(what: str, path: Path, is_right: Callable[[int], bool]) -> Find
     try:
         mode = path.stat().st_mode
     except OSError as failure:
+        if path.parent.is_dir():
+            return warning(f"{what}: {failure.strerror}", "is Nagios running? what is told waits on disk")
         return note(f"{what}: {failure.strerror}; used only on the host where Nagios runs")
     if not is_right(mode):
         return error(f"{what}: of another kind than it should be", "see Nagios' own configuration")

@@ -184,8 +184,8 @@ def test_a_sink_that_nobody_serves_is_a_warning_and_one_that_answers_is_not():
         config = group_of(
             '{ vip = "192.0.2.100/24" }', extra=f'[publish.zabbix]\nserver = "127.0.0.1:{port}"\n'
         )
-        assert [finding.word for finding in check_sinks(config, config.nodes[0])] == ["ok"]
-    (line,) = lines(check_sinks(config, config.nodes[0]))
+        assert [finding.word for finding in check_sinks(config)] == ["ok"]
+    (line,) = lines(check_sinks(config))
     assert "Connection refused; is it running" in line
 
 
@@ -207,8 +207,19 @@ def test_a_secret_is_for_the_publisher_and_nobody_else(tmp_path, mode, owner, co
         extra=f'[publish.nagios]\nnsca_ng = "127.0.0.1:1"\nnsca_ng_secret = "{secret}"\n',
     )
     os.chown(secret, publisher_account(config).uid if owner == "publisher" else 0, 0)
-    told = [line for line in lines(check_sinks(config, None), "ERROR") if "nsca_ng_secret" in line]
+    told = [line for line in lines(check_sinks(config), "ERROR") if "nsca_ng_secret" in line]
     assert [complaint in line and "chmod 0640" in line for line in told] == [True] * bool(complaint)
+
+
+def test_where_nagios_runs_its_own_way_in_is_checked_and_not_the_network(tmp_path):
+    ways = (
+        f'nsca_ng = "127.0.0.1:1"\nnsca_ng_secret = "/nonexistent"\ncommand_file = "{tmp_path}/nagios.cmd"\n'
+    )
+    config = group_of('{ vip = "192.0.2.100/24" }', extra=f"[publish.nagios]\n{ways}")
+    (line,) = lines(check_sinks(config))
+    assert "No such file or directory; is Nagios running?" in line
+    os.mkfifo(tmp_path / "nagios.cmd")
+    assert [finding.word for finding in check_sinks(config)] == ["ok"]
 
 
 def test_credentials_may_be_missing_where_provision_is_not_run(tmp_path):
@@ -216,9 +227,7 @@ def test_credentials_may_be_missing_where_provision_is_not_run(tmp_path):
         '{ vip = "192.0.2.100/24" }',
         extra=f'[publish.zabbix]\nserver = "127.0.0.1:1"\ncredentials = "{tmp_path}/x"\n',
     )
-    assert any(
-        "needed only where `provision` is run" in line for line in lines(check_sinks(config, None), "note")
-    )
+    assert any("needed only where `provision` is run" in line for line in lines(check_sinks(config), "note"))
 
 
 def test_the_limit_of_the_promise_is_told_and_costs_no_exit_code():
