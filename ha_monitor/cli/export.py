@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from ha_monitor.cli import export_nagios, export_systemd
+from ha_monitor.cli import export_nagios, export_systemd, export_zabbix
 
-PROGRAMS = (export_nagios, export_systemd)  # each with add_parser(subparsers), as a verb's module has it
+PROGRAMS = (
+    export_nagios,
+    export_zabbix,
+    export_systemd,
+)  # each with add_parser(subparsers), as a verb's module has it
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

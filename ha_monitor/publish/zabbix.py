@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ha_monitor.publish.declare import safe_name
-from ha_monitor.publish.facts import EVENT_KEY, RAW_KEY, TICK_KEY
+from ha_monitor.publish.facts import EVENT_KEY, RAW_KEY, TICK_KEY, scopes
 from ha_monitor.publish.judge import S_NS
 from ha_monitor.publish.outbox import Parcel, slot_of
 from ha_monitor.publish.snapshot import Snapshot
@@ -64,11 +64,12 @@ def trap_values(snapshot: Snapshot) -> tuple[TrapValue, ...]:
 def raw_item(snapshot: Snapshot) -> dict[str, object]:
     """``v``: each known value under its item's key. ``lld``: for each Scope what there is, as macros."""
     values = {fact.full_key(told.names): value for told in snapshot.told for fact, value in told.readings()}
-    discovered: dict[str, list[dict[str, str]]] = {}
+    # Each Scope of the host, also an empty one: what has gone must be seen to have gone.
+    discovered: dict[str, list[dict[str, str]]] = {s.name: [] for s in scopes(snapshot.kind) if s.macros}
     for told in snapshot.told:
         if told.scope.macros:
             row = dict(zip(told.scope.macros, told.names, strict=True))
-            discovered.setdefault(told.scope.name, []).append(row)
+            discovered[told.scope.name].append(row)
     return {"v": values, "lld": discovered}
 
 
