@@ -96,8 +96,12 @@ def test_mistakes_of_both_files_are_told_and_no_traceback(host, capsys):
 
 
 def test_a_warning_alone_ends_with_1(host, capsys):
+    text = CONFIG.replace('{ vip = "127.0.0.100/8" },', "")
+    (host / "ETC" / "cluster.toml").write_text(text)
     assert run_check() == 1
-    assert "warning nobody is told: no monitoring system is configured" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "warning [groups.www] has no vip" in told
+    assert "note    nobody is told of anything yet" in told
 
 
 def test_a_host_that_is_nobody_is_an_error():
