@@ -52,23 +52,14 @@ def inside(host: str) -> Iterator[None]:
 
 
 def join(device: str) -> None:
-    """Give both hosts a device of that name, joined by a cable, with addresses."""
-    run(
-        "ip",
-        "-n",
-        NODE,
-        "link",
-        "add",
-        "name",
-        device,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        device,
-        "netns",
-        STRANGER,
-    )
+    """Give both hosts a device of that name, joined by a cable, with addresses.
+
+    The two ends get different numbers: the kernel takes a veth with the number of its peer for a
+    physical card, and holds its second carrier event back for up to a second.
+    """
+    number = 10 + list(NETWORKS).index(device)
+    ends = ["name", device, "index", str(number)], ["name", device, "index", str(number + 10)]
+    run("ip", "-n", NODE, "link", "add", *ends[0], "type", "veth", "peer", *ends[1], "netns", STRANGER)
     for host, number in ((NODE, NODE_NUMBER), (STRANGER, STRANGER_NUMBER)):
         run("sysctl", "-qw", f"net.ipv6.conf.{device}.accept_dad=0", host=host)
         run("ip", "-n", host, "link", "set", device, "up")

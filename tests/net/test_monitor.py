@@ -106,7 +106,6 @@ def drain(monitor):
 @pytest.mark.lab
 def test_cable_that_is_pulled_and_put_back_is_seen(watched):
     monitor, _ = watched
-    # The kernel itself may hold a second change of one device back for up to a second.
     for up in (False, True):
         run("ip", "-n", hosts.STRANGER, "link", "set", "direct", "up" if up else "down")
         assert heard_within(monitor, CarrierChanged("direct", up), 2)
