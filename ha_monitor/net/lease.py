@@ -2,6 +2,12 @@
 
 For the core, and for the guard after the core's death. The rules themselves are in lease_rules.py.
 Every change is one transaction over all tables with the kernel's acknowledgement.
+
+Cost on a quiet machine of two cores, median (99th percentile): one step that activates an IPv4
+address and arms the next sending 44 us (85), installing 1.5 ms, checking 0.4 ms; `python -m
+bench.net_cost` repeats it. nftables takes one transaction at a time per network namespace, so a
+step waits inside the kernel while another program loads rules: 0.3 to 0.9 s for a set of 50,000
+elements on that machine under load. The address then closes on time, as it must.
 """
 
 from __future__ import annotations
@@ -300,8 +306,7 @@ class KernelLease:
         self._last_sending = max([self._last_sending, *(s for w in windows for s in w)])
 
     def _has_table(self, family: int) -> bool:
-        found = self._dump(nft.GETTABLE, nft.header(family))
-        return any(self._named(body, 1) for body in found)
+        return bool(self._ours(nft.GETTABLE, family))
 
     def _read_held(self, family: int) -> dict[bytes, int]:
         return {
@@ -322,17 +327,20 @@ class KernelLease:
 
     def _fingerprint(self) -> tuple[bytes, ...]:
         """Tables, chains and rules byte for byte, handles included."""
-        kinds = (nft.GETTABLE, 1), (nft.GETCHAIN, 1), (nft.GETRULE, 1)
         return tuple(
             body[4:]
             for family in FAMILIES
-            for kind, name_at in kinds
-            for body in self._dump(kind, nft.header(family))
-            if self._named(body, name_at)
+            for kind in (nft.GETTABLE, nft.GETCHAIN, nft.GETRULE)
+            for body in self._ours(kind, family)
         )
 
-    def _named(self, body: bytes, name_at: int) -> bool:
-        return attributes(body[4:]).get(name_at, b"").rstrip(b"\0").decode() == self._name
+    def _ours(self, kind: int, family: int) -> list[bytes]:
+        """What belongs to our table; the kernel itself leaves out only the rules of others."""
+        mark = self._name.encode() + b"\0"
+        asked = nft.header(family) + nft.table_of(self._table(family))
+        found = self._dump(kind, asked if kind == nft.GETRULE else nft.header(family))
+        # Looked for in the raw bytes first: hosts with thousands of chains exist.
+        return [body for body in found if mark in body and attributes(body[4:]).get(1) == mark]
 
     def _dump(self, kind: int, body: bytes) -> list[bytes]:
         """Bodies of a dump; none where the table or the whole family does not exist."""

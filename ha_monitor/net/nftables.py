@@ -204,6 +204,11 @@ def new_rule(table: Table, chain: str, expressions: bytes) -> Message:
     return Message(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, header(table.family) + body)
 
 
+def table_of(table: Table) -> bytes:
+    """The attribute that restricts a dump of rules to one table."""
+    return text(1, table.name)
+
+
 def delete_rules(table: Table) -> Message:
     """Remove all rules of the table, leave chains and sets."""
     return Message(DELRULE, 0, header(table.family) + text(1, table.name))
