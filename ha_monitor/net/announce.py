@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+from ha_monitor.errors import NetlinkError
 from ha_monitor.model import Address
 from ha_monitor.net.frames import ETH_P_ARP, ETH_P_IPV6, announcements, probe
 from ha_monitor.timebase import MS, SECOND
@@ -45,18 +46,27 @@ class FrameSender:
     """Sends Ethernet frames, never waits; what the kernel does not take is counted."""
 
     def __init__(self) -> None:
-        """Open the socket; it receives nothing."""
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        self._socket = socket.socket(socket.AF_PACKET, kind, 0)
+        """Not open yet."""
+        self._socket: socket.socket | None = None
         self.sent = 0
         self.not_sent = 0  # device down, queue full, or silenced because the Lease is over
 
+    def open(self) -> None:
+        """Open the socket; it receives nothing. Raises NetlinkError."""
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        try:
+            self._socket = socket.socket(socket.AF_PACKET, kind, 0)
+        except OSError as error:
+            raise NetlinkError(f"open a packet socket: {error.strerror}") from error
+
     def close(self) -> None:
         """Give the socket back."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def send(self, device: str, protocol: int, frame: bytes) -> bool:
         """Send one frame. False: the kernel did not take it."""
+        assert self._socket is not None, "send before open"
         try:
             self._socket.sendto(frame, (device, protocol))
         except OSError:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ha_monitor.errors import NetlinkError
 from ha_monitor.model import Address
 from ha_monitor.net.bpf import (
     JUMP_IF_EQUAL,
@@ -121,14 +122,20 @@ class ClaimListener:
     """Hears who claims a service address, on every device."""
 
     def __init__(self, addresses: Iterable[Address]) -> None:
-        """Open one socket for each IP version that is used."""
+        """Not open yet."""
         self._addresses = frozenset(addresses)
         self._sockets: list[socket.socket] = []
+
+    def open(self) -> None:
+        """Open one socket for each IP version that is used. Raises NetlinkError."""
         filters = {4: (ETH_P_ARP, arp_filter), 6: (ETH_P_IPV6, advertisement_filter)}
         for version, (protocol, make_filter) in filters.items():
             own = [a for a in self._addresses if a.version == version]
-            if own:
-                self._sockets.append(_open_filtered(protocol, make_filter(own)))
+            try:
+                if own:
+                    self._sockets.append(_open_filtered(protocol, make_filter(own)))
+            except OSError as error:
+                raise NetlinkError(f"open a packet socket: {error.strerror}") from error
 
     def filenos(self) -> tuple[int, ...]:
         """What to select on."""

@@ -24,6 +24,7 @@ from ha_monitor.net.monitor import (
     KernelMonitor,
     RulesetChanged,
 )
+from ha_monitor.net.netlink import KernelRefused
 from ha_monitor.net.placement import Placement, ServiceAddress
 from ha_monitor.net.probe import ClaimListener, DuplicateProbe
 from ha_monitor.net.rtnetlink import RouteSocket, mac_bytes, mac_text
@@ -90,10 +91,15 @@ class ServiceAddresses:
     """
 
     def __init__(self, cluster_name: str, addresses: Iterable[ServiceAddress], valid_ns: int) -> None:
-        """Open all sockets. ``valid_ns``: how long an address outlives the last ``tick``."""
+        """Open the netlink sockets. ``valid_ns``: how long an address outlives the last ``tick``.
+
+        Enough to ask, to close and to uninstall; ``prepare`` opens the rest (packet sockets, which
+        are slow to close).
+        """
         configured = {one.interface.ip: one for one in addresses}
         self._route = RouteSocket()
-        self._lease, self._features = _open_lease(cluster_name, configured)
+        self._features: LeaseFeatures | None = None
+        self._lease = self._open_lease(cluster_name, configured)
         self._monitor = KernelMonitor(self._lease.port if self._lease else None)
         self._monitor.links.reload(self._route.devices())
         self._placement = Placement(self._route, self._monitor.links, configured, valid_ns)
@@ -105,6 +111,13 @@ class ServiceAddresses:
         self._probes: dict[Address, DuplicateProbe] = {}
         self._node_macs: set[bytes] = set()
 
+    def _open_lease(self, cluster_name: str, addresses: Iterable[Address]) -> KernelLease | None:
+        try:
+            return KernelLease(cluster_name, addresses)
+        except KernelRefused as error:
+            self._features = LeaseFeatures(False, False, str(error))
+            return None
+
     # What stands here
 
     def prepare(self) -> None:
@@ -112,12 +125,20 @@ class ServiceAddresses:
 
         Raises NetlinkError; not for a kernel without nftables, see ``protection``.
         """
+        self._sender.open()
+        self._listener.open()
+        if self._lease and not self.features().has_kernel_lease:
+            self._lease.shutdown()
+            self._lease = None
         if self._lease:
             self._install(self._lease)
         self._placement.adopt()
 
     def features(self) -> LeaseFeatures:
-        """What this kernel can do for the Lease, and why not more."""
+        """What this kernel can do for the Lease, and why not more. Asked once, about a millisecond."""
+        if self._features is None:
+            assert self._lease is not None, "no Lease and no reason why"
+            self._features = self._lease.features()
         return self._features
 
     def protection(self) -> Protection:
@@ -347,15 +368,3 @@ class ServiceAddresses:
                 is_node = mac in self._node_macs
                 competing[address] = CompetingClaim(address, mac_text(mac), heard.device, is_node)
         return tuple(competing.values())
-
-
-def _open_lease(cluster_name: str, addresses: Iterable[Address]) -> tuple[KernelLease | None, LeaseFeatures]:
-    """The kernel's Lease, or None and why this kernel cannot keep it."""
-    try:
-        lease = KernelLease(cluster_name, addresses)
-    except NetlinkError as error:
-        return None, LeaseFeatures(False, False, str(error))
-    if lease.features().has_kernel_lease:
-        return lease, lease.features()
-    lease.shutdown()
-    return None, lease.features()

@@ -33,6 +33,7 @@ def test_stall_is_followed_by_one_announcement_and_not_by_a_burst():
 def sender(node):
     with inside(node):
         one = FrameSender()
+        one.open()
     yield one
     one.close()
 

@@ -61,6 +61,7 @@ def test_filters_stay_below_the_kernels_bound():
 def listener(node):
     with inside(node):
         one = ClaimListener([VIP4, VIP6])
+        one.open()
     one.drain()
     yield one
     one.close()

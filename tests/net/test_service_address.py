@@ -37,10 +37,15 @@ def daemon(*interfaces, valid_ns=20 * SECOND, device=""):
         one.shutdown()
 
 
+def prepare(service):
+    with inside(NODE):
+        service.prepare()
+
+
 @pytest.fixture
 def service(node):
     with daemon(LAN4, LAN6) as one:
-        one.prepare()
+        prepare(one)
         yield one
 
 
@@ -150,7 +155,7 @@ def test_changes_of_other_rules_are_no_news(service):
 def test_restart_adopts_what_is_open(service, askers):
     number = serve(service)
     with daemon(LAN4, LAN6) as restarted:
-        restarted.prepare()
+        prepare(restarted)
         assert restarted.present() == {VIP4: "lan", VIP6: "lan"}
         assert restarted.state().held == dict.fromkeys(BOTH, number)
         restarted.add_closed(BOTH)
@@ -160,7 +165,7 @@ def test_restart_adopts_what_is_open(service, askers):
 
 def test_life_is_refreshed_when_half_of_it_is_gone_and_ends_when_nobody_does(node):
     with daemon(LAN4, LAN6, valid_ns=2 * SECOND) as service:
-        service.prepare()
+        prepare(service)
         service.add_closed(BOTH)
         watch(service, 3.2)
         assert set(service.present()) == set(BOTH)
@@ -219,13 +224,13 @@ def test_device_is_that_of_the_network_or_the_configured_one(node):
         assert service.has_carrier(VIP4)
         assert service.device_of(far.ip) is None
         assert service.device_of(ipaddress.ip_address("198.51.100.12")) == "direct"  # a Link's own
-        service.prepare()
+        prepare(service)
         with pytest.raises(NetlinkError, match=r"10\.99\.0\.1: this host has no device with an address"):
             service.add_closed([far.ip, VIP4])
         assert service.present() == {VIP4: "lan"}
     with daemon(far, device="direct") as service:
         assert service.device_of(far.ip) == "direct"
-        service.prepare()
+        prepare(service)
         service.add_closed([far.ip])
         assert "10.99.0.1/24" in run("ip", "-n", NODE, "addr", "show", "dev", "direct")
         service.uninstall()
@@ -235,7 +240,7 @@ def test_device_that_came_back_bears_the_address_again(node):
     hosts.join("later")
     wanted = ipaddress.ip_interface("203.0.113.100/24")
     with daemon(wanted) as service:
-        service.prepare()
+        prepare(service)
         service.add_closed([wanted.ip])
         watch(service, 0.05)
         run("ip", "-n", NODE, "link", "del", "later")
@@ -280,9 +285,9 @@ def test_uninstall_leaves_nothing(service):
 
 def test_kernel_without_nftables_gets_the_address_only_with_the_activation(node, askers, monkeypatch):
     lacking = LeaseFeatures(False, False, "no nf_tables here")
-    monkeypatch.setattr(service_address, "_open_lease", lambda *_: (None, lacking))
+    monkeypatch.setattr(service_address.KernelLease, "features", lambda _: lacking)
     with daemon(LAN4) as service:
-        service.prepare()
+        prepare(service)
         assert service.protection() is Protection.USER_SPACE_LEASE
         assert service.features().missing == "no nf_tables here"
         service.add_closed([VIP4])
