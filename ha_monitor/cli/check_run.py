@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from ha_monitor import paths
+from ha_monitor import client, paths
 from ha_monitor.cli.check_host import check_addresses, check_kernel, check_ports, check_realtime
 from ha_monitor.cli.check_services import check_limits, check_resources, check_sinks
 from ha_monitor.cli.findings import ERROR, Finding, error, note, ok, warning
 from ha_monitor.cli.this_host import bearers, voter_here
 from ha_monitor.config import load_config
 from ha_monitor.config_keys import load_keys
-from ha_monitor.errors import ConfigErrors
+from ha_monitor.errors import ConfigErrors, ControlError
 from ha_monitor.model import ClusterConfig, Voter
-from ha_monitor.view import View, read_view
+from ha_monitor.runtime.instance import GUARD_LOCK, ProcessLock
+from ha_monitor.view import View
 
-VIEW_AGE_MAX_S = 10.0
+ANSWER_WITHIN_S = 2.0
 STALLS_PER_LEASE = 2  # a Lease shorter than twice the worst stall is lost by a stall alone
 
 
@@ -52,16 +52,20 @@ def _findings(*, is_offline: bool) -> Iterable[Finding]:
     yield ok(
         f"configuration of cluster {config.name}, {config.digest}: compare it with `check` on the others"
     )
-    view = fresh_view()
+    view, pid = running_view(), daemon_pid()
+    if pid and view is None:
+        yield error(
+            f"a daemon runs here (pid {pid}) and does not answer", "see its log: journalctl -u ha-monitor"
+        )
     found_here = bearers()
     here = frozenset(bearer.interface.ip for bearer in found_here)
     voter = voter_here(config, here)
     yield from check_addresses(config, voter, here)
     yield from check_realtime()
-    yield from check_ports(config, voter, is_running=view is not None)
+    yield from check_ports(config, voter, is_running=bool(pid) or view is not None)
     if voter and not voter.is_witness:
         yield from check_kernel(config)
-        yield from check_resources(config, found_here, is_running=view is not None)
+        yield from check_resources(config, found_here, is_running=bool(pid) or view is not None)
     if not is_offline:
         yield from check_sinks(config)
     yield from check_limits(config)
@@ -80,14 +84,21 @@ def _check_keys(path: Path) -> Iterable[Finding]:
         yield note("several keys: remove the old one once every host seals with the new one")
 
 
-def fresh_view() -> View | None:
-    """What this host's running daemon published within the last ten seconds, if there is one."""
+def running_view() -> View | None:
+    """What this host's running daemon knows, if there is one."""
     try:
-        view = read_view(json.loads(paths.view_file().read_bytes()))
-    except (OSError, ValueError):
+        return client.fetch_view(ANSWER_WITHIN_S)
+    except ControlError:
         return None
-    age_s = time.time() - view.stamp_ns / 1e9
-    return view if abs(age_s) <= VIEW_AGE_MAX_S else None
+
+
+def daemon_pid() -> int:
+    """The guard on this host by the lock that it holds, 0 if there is none."""
+    path = paths.run_dir() / GUARD_LOCK
+    try:
+        return ProcessLock(path).holder_pid() if path.exists() else 0
+    except OSError:
+        return 0  # not root
 
 
 def _check_peers(config: ClusterConfig, voter: Voter | None, view: View | None) -> Iterable[Finding]:

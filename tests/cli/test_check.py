@@ -8,6 +8,8 @@ import ipaddress
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,6 +20,7 @@ from ha_monitor.cli.check_services import check_limits, check_resources, check_s
 from ha_monitor.cli.this_host import Bearer, voter_here
 from ha_monitor.config import parse_config
 from ha_monitor.runtime.accounts import publisher_account
+from ha_monitor.runtime.instance import GUARD_LOCK
 from ha_monitor.view import MaintenanceView, NodeView, View
 
 PORT = 46940
@@ -37,6 +40,16 @@ resources = [
 ]
 """
 LAN = (Bearer("eth0", ipaddress.ip_interface("192.0.2.12/24")),)
+
+
+HOLDER = """
+import pathlib, sys
+from ha_monitor.runtime.instance import ProcessLock
+lock = ProcessLock(pathlib.Path(sys.argv[1]))
+lock.take("a test")
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -294,6 +307,15 @@ def test_a_running_daemon_is_asked_for_its_peers(host, capsys, digest, peer_dige
     told = capsys.readouterr().out
     assert sentence in told
     assert ("uses configuration" in told or "stalled" in told) == bool(sentence)
+
+
+def test_a_daemon_that_does_not_answer_is_an_error(host, capsys):
+    command = [sys.executable, "-c", HOLDER, str(host / "RUN" / GUARD_LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert run_check("--offline") == 2
+        assert f"a daemon runs here (pid {holder.pid}) and does not answer" in capsys.readouterr().out
+        holder.stdin.close()
 
 
 def test_a_stale_view_is_no_running_daemon(host, capsys):
