@@ -30,12 +30,16 @@ class Ask:
 
 @dataclass(frozen=True)
 class Asked:
-    """The answer to Ask. ``remaining_ns``: of the hold or of the abstention."""
+    """The answer to Ask. ``remaining_ns``: of the hold or of the abstention.
+
+    ``epoch``: what is held when HELD, else the highest ballot promised here, so that the PREPARE that
+    follows is higher at once.
+    """
 
     group: str
     answer: Answer
     owner: int = 0  # voter index, when HELD
-    epoch: Ballot = NO_BALLOT  # when HELD
+    epoch: Ballot = NO_BALLOT
     remaining_ns: int = 0
     released: Ballot = NO_BALLOT  # highest released ballot known here
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ha_monitor.messages import Asked, LeaseMessage, Promise, Refuse
 from ha_monitor.model import NO_BALLOT, Ballot, Cause
+from ha_monitor.timebase import SECOND
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,15 @@ class SendingNumbers:
         return self._last
 
 
+def ballot_floor(wall_ns: int) -> int:
+    """The wall clock's seconds shifted left by 20 bits, with their fraction in the lower bits.
+
+    A voter that lost its memory promises nothing below it, a core counts upwards from it. With whole seconds
+    alone, what was promised just before a restart within the same second would be forgotten.
+    """
+    return (wall_ns << 20) // SECOND
+
+
 @dataclass
 class Bid:
     """What the voters said to one ballot."""
@@ -106,10 +116,6 @@ class Bid:
     since_ns: int
     promises: dict[int, Promise] = field(default_factory=dict)
     others: dict[int, Asked | Refuse] = field(default_factory=dict)  # what else they answered
-
-    def open_voters(self) -> list[int]:
-        """Who promised it as OPEN and did not take that back."""
-        return [voter for voter, promise in self.promises.items() if promise.is_open]
 
     def highest_against(self) -> Ballot:
         """The highest ballot that stands against it somewhere."""

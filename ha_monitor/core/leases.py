@@ -98,17 +98,20 @@ class LeaseSeeker:
         self.released = NO_BALLOT
         self._numbers = numbers or SendingNumbers()
         self._asked: dict[int, tuple[Asked, int]] = {}  # answers to ASK and when they came
+        self._ask_once_more_ns: int | None = None  # while ASKING: when one that was not open may be
         self._bid: Bid | None = None  # the ballot in use: wanted, or held and renewed
         self._arming = 0
         self._sendings: dict[int, Sending] = {}
         self._raised_ns = 0  # when a held Lease last asked for a higher ballot
 
-    # -- what the caller asks ------------------------------------------------------------------------------
+    # what the caller asks
 
     @property
     def deadline_ns(self) -> int | None:
-        """When `expire` must be called; None without a Lease."""
-        return self.end_ns if self.phase is Phase.HELD else None
+        """When `expire` must be called: at the Lease's end, or when a voter that held it should be open."""
+        if self.phase is Phase.HELD:
+            return self.end_ns
+        return self._ask_once_more_ns if self.phase is Phase.ASKING else None
 
     @property
     def majority(self) -> int:
@@ -137,7 +140,7 @@ class LeaseSeeker:
         epoch, owner, remaining_ns = max(held)
         return owner, epoch, remaining_ns
 
-    # -- becoming the Owner --------------------------------------------------------------------------------
+    # becoming the Owner
 
     def seek(self, at_ns: int) -> list[Output]:
         """Begin: ASK every voter. Nothing while already busy."""
@@ -145,6 +148,7 @@ class LeaseSeeker:
             return self.expire(at_ns)
         self.phase = Phase.ASKING
         self._asked.clear()
+        self._ask_once_more_ns = None
         return self._ask_all()
 
     def reclaim(self, at_ns: int) -> list[Output]:
@@ -181,7 +185,7 @@ class LeaseSeeker:
             self.ask_again_ns = at_ns + self._part_of_a_beat()
         return []
 
-    # -- answers -------------------------------------------------------------------------------------------
+    # answers
 
     def receive(self, sender: int, message: LeaseMessage, at_ns: int) -> list[Output]:
         """Take a voter's answer; what is due comes first."""
@@ -215,13 +219,14 @@ class LeaseSeeker:
         if self._is_majority(votes):
             return self._prepare(at_ns)
         shut = [self._asked[voter] for voter, yes in is_open.items() if not yes]
-        if len(shut) <= len(self.voters) - self.majority:
-            return []
         # Own clock and voter's clock may differ in rate, so ask a little later than told.
         opens = sorted(came + asked.remaining_ns + asked.remaining_ns // 1000 for asked, came in shut)
         silent = len(self.voters) - len(self._asked)  # may be open for all we know
         needed = max(1, self.majority - len(votes) - silent)
-        until_ns = max(opens[needed - 1], at_ns + MS)
+        until_ns = max(opens[needed - 1], at_ns + MS) if opens else None
+        if until_ns is None or len(shut) <= len(self.voters) - self.majority:
+            self._ask_once_more_ns = until_ns
+            return []
         held = self.holder(at_ns)
         return self._deny(until_ns, held[0] if held else -1)
 
@@ -249,14 +254,14 @@ class LeaseSeeker:
         """Go on when a majority is OPEN; a mere candidate gives up when none can come."""
         bid = self._bid
         assert bid is not None, "only an answer to a bid leads here"
-        if self._is_majority(bid.open_voters()):
+        if self._is_majority(self._open_voters(bid)):
             if self.phase is Phase.PREPARING:
                 self.phase = Phase.PREPARED
                 return [Prepared(bid.ballot)]
             # A held Lease on its way to a higher ballot need not wait for the next beat.
             is_new = self.phase is Phase.HELD and bid.ballot != self.ballot and not self._has_sent(bid)
             return self._arm(at_ns) if is_new and not self._arming else []
-        shut = len(bid.others) + len(bid.promises) - len(bid.open_voters())
+        shut = len(bid.others) + len(bid.promises) - len(self._open_voters(bid))
         if self.phase is Phase.HELD or shut <= len(self.voters) - self.majority:
             return []
         return self._deny(at_ns + self._part_of_a_beat(), -1)
@@ -267,7 +272,7 @@ class LeaseSeeker:
             return []
         sending.accepted.add(sender)
         end_ns = self._lease_end_ns(sending, at_ns)
-        if not self._is_majority(sending.accepted) or end_ns <= max(at_ns, self.end_ns):
+        if not self._is_majority(self._votes_for(sending)) or end_ns <= max(at_ns, self.end_ns):
             return []
         return self._extend(message.sending, sending.ballot, end_ns, at_ns)
 
@@ -281,7 +286,7 @@ class LeaseSeeker:
         self._raised_ns = at_ns
         return [Won(ballot, number, end_ns)]
 
-    # -- beat by beat --------------------------------------------------------------------------------------
+    # beat by beat
 
     def beat(self, at_ns: int) -> list[Output]:
         """Once per interval: renew, or repeat what silent voters did not answer."""
@@ -293,7 +298,7 @@ class LeaseSeeker:
             return outputs
         if self.phase is Phase.HELD:
             return outputs + self._renew(self._bid, at_ns)
-        if at_ns - self._bid.since_ns > self._candidate_max_ns():
+        if self._is_outbid(self._bid) or at_ns - self._bid.since_ns > self._candidate_max_ns():
             return outputs + self._deny(at_ns + self._part_of_a_beat(), -1)
         outputs += self._prepare_missing(self._bid)
         return outputs + (self._arm(at_ns) if self.phase is Phase.PROPOSING else [])
@@ -303,7 +308,7 @@ class LeaseSeeker:
             self._raised_ns = at_ns
             return self._bid_higher(at_ns)
         outputs = self._prepare_missing(bid)
-        return outputs + (self._arm(at_ns) if self._is_majority(bid.open_voters()) else [])
+        return outputs + (self._arm(at_ns) if self._is_majority(self._open_voters(bid)) else [])
 
     def _must_raise(self, bid: Bid, at_ns: int) -> bool:
         """A held Lease needs a higher ballot: its majority is lost, or a voter can never come back to it.
@@ -313,8 +318,12 @@ class LeaseSeeker:
         """
         if bid.highest_against() < bid.ballot:
             return False
-        is_lost = not self._is_majority(bid.open_voters()) or self._is_overdue(at_ns)
+        is_lost = not self._is_majority(self._open_voters(bid)) or self._is_overdue(at_ns)
         return is_lost or at_ns - self._raised_ns >= self.timing.lease_ns
+
+    def _is_outbid(self, bid: Bid) -> bool:
+        """No majority, and a higher ballot stands in the way: silent voters are not worth waiting for."""
+        return not self._is_majority(self._open_voters(bid)) and bid.highest_against() >= bid.ballot
 
     def _is_overdue(self, at_ns: int) -> bool:
         """No majority accepted what was sent two beats ago or later."""
@@ -322,7 +331,7 @@ class LeaseSeeker:
         return at_ns - sent_ns > 2 * self.timing.interval_ns + self.timing.interval_ns // 2
 
     def _prepare_missing(self, bid: Bid) -> list[Output]:
-        is_open = bid.open_voters()
+        is_open = self._open_voters(bid)
         return [Say(v, Prepare(self.group, bid.ballot)) for v in self.voters if v not in is_open]
 
     def _prune(self, at_ns: int) -> None:
@@ -330,12 +339,15 @@ class LeaseSeeker:
         oldest_ns = at_ns - self.timing.lease_ns
         self._sendings = {n: s for n, s in self._sendings.items() if s.sent_ns >= oldest_ns}
 
-    # -- the end -------------------------------------------------------------------------------------------
+    # the end
 
     def expire(self, at_ns: int) -> list[Output]:
-        """Run what is due: `Ended` when the Lease is over, else nothing."""
-        if self.phase is not Phase.HELD or at_ns < self.end_ns:
+        """Run what is due: `Ended` when the Lease is over; a voter that should be open now is asked again."""
+        if self.deadline_ns is None or at_ns < self.deadline_ns:
             return []
+        if self.phase is Phase.ASKING:
+            self._ask_once_more_ns = None
+            return self._ask_all()
         self._forget()
         return [Ended(Cause.LEASE_LOST)]
 
@@ -371,7 +383,7 @@ class LeaseSeeker:
         self._bid, self._arming = None, 0
         self._sendings = {}
 
-    # -- small parts, one rule each ------------------------------------------------------------------------
+    # small parts, one rule each
 
     def _ask_all(self) -> list[Output]:
         return [Say(voter, Ask(self.group, self.released)) for voter in self.voters]
@@ -398,14 +410,22 @@ class LeaseSeeker:
     def _has_sent(self, bid: Bid) -> bool:
         return any(sending.ballot == bid.ballot for sending in self._sendings.values())
 
+    def _open_voters(self, bid: Bid) -> list[int]:
+        """Who promised it as OPEN and did not take that back."""
+        return [voter for voter, promise in bid.promises.items() if promise.is_open]
+
     def _targets(self, bid: Bid) -> dict[int, int]:
         """PROPOSE goes only to voters that promised OPEN, under the incarnation of that promise."""
-        return {voter: bid.promises[voter].voter_incarnation for voter in bid.open_voters()}
+        return {voter: bid.promises[voter].voter_incarnation for voter in self._open_voters(bid)}
 
     def _counts(self, sending: Sending, sender: int, message: Accept) -> bool:
         """Only ACCEPTs of that very ballot and sending, by the life of the voter that promised."""
         is_asked = sending.targets.get(sender) == message.voter_incarnation
         return is_asked and message.ballot == sending.ballot
+
+    def _votes_for(self, sending: Sending) -> Collection[int]:
+        """ACCEPTs of different sendings are never added up."""
+        return sending.accepted
 
     def _lease_end_ns(self, sending: Sending, at_ns: int) -> int:  # noqa: ARG002  the arrival must not matter
         """Counted from before the sending, never from the answer."""

@@ -127,7 +127,7 @@ class VoterSeat:
         """What is remembered of that group."""
         return self._groups.get(group, self._blank)
 
-    # -- the four messages ---------------------------------------------------------------------------
+    # the four messages
 
     def _asked(self, message: Ask, at_ns: int) -> Asked:
         if message.released != NO_BALLOT:
@@ -137,9 +137,12 @@ class VoterSeat:
         memory = self.memory(message.group)
         grant = memory.granted(at_ns)
         if grant is None:
-            return Asked(message.group, Answer.OPEN, released=memory.released)
+            return Asked(message.group, Answer.OPEN, epoch=memory.promised, released=memory.released)
+        return self._asked_held(message.group, memory, grant, at_ns)
+
+    def _asked_held(self, group: str, memory: GroupMemory, grant: Grant, at_ns: int) -> Asked:
         remaining_ns = grant.expires_ns - at_ns
-        return Asked(message.group, Answer.HELD, grant.owner, grant.ballot, remaining_ns, memory.released)
+        return Asked(group, Answer.HELD, grant.owner, grant.ballot, remaining_ns, memory.released)
 
     def _prepared(self, sender: int, message: Prepare, at_ns: int) -> Reply | None:
         if message.ballot.node != sender:
@@ -190,7 +193,7 @@ class VoterSeat:
             ),
         )
 
-    # -- the rules, one each ----------------------------------------------------------------------------
+    # the rules, one each
 
     def _is_open_to(self, sender: int, memory: GroupMemory, at_ns: int) -> bool:
         """Nothing accepted, or the asking Node's own Lease."""
@@ -218,11 +221,11 @@ class VoterSeat:
         """A RELEASE ends the very ballot that it names and no other."""
         return accepted is not None and accepted.ballot == released
 
-    # -- answers and memory ------------------------------------------------------------------------------
+    # answers and memory
 
     def _abstained(self, group: str, at_ns: int) -> Asked:
-        remaining_ns = self.abstain_until_ns - at_ns
-        return Asked(group, Answer.ABSTAIN, remaining_ns=remaining_ns, released=self.memory(group).released)
+        memory, remaining_ns = self.memory(group), self.abstain_until_ns - at_ns
+        return Asked(group, Answer.ABSTAIN, 0, memory.promised, remaining_ns, memory.released)
 
     def _refused(self, group: str, asked: Ballot) -> Refuse:
         memory = self.memory(group)

@@ -18,6 +18,7 @@ from dataclasses import replace
 import ha_monitor
 from ha_monitor import paths
 from ha_monitor.core import events as ev
+from ha_monitor.core.bids import ballot_floor
 from ha_monitor.core.cluster import ClusterCore
 from ha_monitor.errors import HaMonitorError
 from ha_monitor.messages import Release
@@ -40,7 +41,7 @@ from ha_monitor.runtime.realtime import Realtime, become_realtime, still_garbage
 from ha_monitor.runtime.transitions import TransitionOutbox
 from ha_monitor.runtime.view_out import ViewOut, process_views
 from ha_monitor.runtime.voter_file import VoterFile, new_incarnation, take_seat
-from ha_monitor.timebase import MS, SECOND, lease_clock_ns, wall_clock_ns
+from ha_monitor.timebase import MS, lease_clock_ns, wall_clock_ns
 from ha_monitor.view import AddressView
 from ha_monitor.wire.seal import Endpoint, Opener, Sealer
 
@@ -99,7 +100,7 @@ class CoreProcess:
         """From here on this core is the only one of its host: take the voter's seat and build the loop."""
         now = lease_clock_ns()
         memory = self._start.memory
-        floor = max(memory.counter, wall_clock_ns() // SECOND << 20)
+        floor = max(memory.counter, ballot_floor(wall_clock_ns()))
         seat = take_seat(self._voter_file, self._me.index, self._start.abstain_ns, floor, now)
         for group, ballot in self._start.released:
             # What our guard released for the core before is no longer held by our own voter either.

@@ -1,1 +1,1 @@
-"""A simulated world for the real core and wire, drawn from one seed."""
+"""The simulated world: the real Lease and the real core under every fault, from one seed."""

@@ -84,6 +84,19 @@ def test_held_by_a_majority_tells_when_to_ask_again_and_who_has_it():
     assert candidate.holder(AT + 400 * MS) is None
 
 
+def test_voter_that_is_about_to_open_is_asked_again_at_that_moment_and_not_a_beat_later():
+    candidate = seeker()
+    candidate.seek(AT)
+    candidate.receive(0, Asked("www", Answer.OPEN), AT)
+    held = Asked("www", Answer.HELD, 1, Ballot(3, 1, 9), 10 * MS)
+    assert candidate.receive(2, held, AT) == []  # voter 1 has not answered and may be open
+    due = AT + 10 * MS + 10_000
+    assert candidate.deadline_ns == due
+    assert candidate.expire(due - 1) == []
+    assert candidate.expire(due) == [Say(voter, Ask("www")) for voter in (0, 1, 2)]
+    assert candidate.deadline_ns is None
+
+
 def test_abstaining_voters_are_waited_for_like_holders():
     candidate = seeker()
     candidate.seek(AT)
@@ -209,6 +222,23 @@ def test_candidate_that_is_refused_waits_a_part_of_a_beat_and_bids_higher():
     (denied,) = candidate.receive(2, Refuse("www", ballot, Ballot(40, 1, 2)), AT)
     assert AT < denied.until_ns <= AT + BEAT
     assert opened(candidate)[0].message.ballot == Ballot(41, 0, 1)
+
+
+def test_outbid_candidate_does_not_wait_for_silent_voters():
+    candidate = seeker()
+    ballot = opened(candidate)[0].message.ballot
+    candidate.receive(0, Promise("www", ballot, 100, True), AT)
+    candidate.receive(2, Refuse("www", ballot, Ballot(40, 1, 2)), AT)
+    (denied,) = candidate.beat(AT + BEAT)
+    assert denied.until_ns <= AT + 2 * BEAT
+
+
+def test_what_voters_promised_is_outbid_without_a_refusal():
+    candidate = seeker()
+    candidate.seek(AT)
+    candidate.receive(0, Asked("www", Answer.OPEN, epoch=Ballot(70, 1, 2)), AT)
+    outputs = candidate.receive(2, Asked("www", Answer.OPEN), AT)
+    assert outputs[0].message.ballot == Ballot(71, 0, 1)
 
 
 def test_two_candidates_wait_different_parts_of_a_beat():

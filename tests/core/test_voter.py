@@ -63,7 +63,7 @@ def test_untouched_group_is_open_and_asking_changes_nothing():
 def test_grant_is_held_until_its_end_and_not_a_nanosecond_longer():
     voter = granted(A5, at_ns=100)
     assert ask(voter, 1, at_ns=100 + HOLD - 1) == Asked("www", Answer.HELD, 0, A5, 1)
-    assert ask(voter, 1, at_ns=100 + HOLD) == Asked("www", Answer.OPEN)
+    assert ask(voter, 1, at_ns=100 + HOLD) == Asked("www", Answer.OPEN, epoch=A5)
     assert voter.held("www", 100 + HOLD - 1) == (0, A5, 1)
     assert voter.is_open("www", 100 + HOLD)
 
@@ -160,7 +160,7 @@ def test_release_that_overtakes_its_proposal_still_wins():
 
 def test_ask_carries_a_release_to_a_voter_that_missed_it():
     voter = granted(A5)
-    assert ask(voter, 1, released=A5) == Asked("www", Answer.OPEN, released=A5)
+    assert ask(voter, 1, released=A5) == Asked("www", Answer.OPEN, epoch=A5, released=A5)
 
 
 @pytest.mark.parametrize("message", [Prepare("www", A5), Propose("www", A5, 1, LIFE, HOLD)])
@@ -176,8 +176,10 @@ def test_release_in_another_nodes_name_changes_nothing():
 
 def test_abstaining_voter_grants_nothing_until_its_time_is_over():
     voter = seat(abstain_until_ns=HOLD)
-    for answer in (ask(voter), prepare(voter, A5), propose(voter, A5)):
-        assert answer == Asked("www", Answer.ABSTAIN, remaining_ns=HOLD)
+    assert ask(voter) == Asked("www", Answer.ABSTAIN, remaining_ns=HOLD)
+    for answer in (prepare(voter, A5), propose(voter, A5), ask(voter)):
+        # What it heard meanwhile is told, so that the asker bids higher when the time is over.
+        assert answer == Asked("www", Answer.ABSTAIN, epoch=A5, remaining_ns=HOLD)
     assert prepare(voter, A6, at_ns=HOLD).is_open
 
 

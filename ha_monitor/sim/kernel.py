@@ -1,0 +1,44 @@
+"""A simulated kernel's part of the Lease: sendings with a timeout, and which address hangs on which.
+
+What ha_monitor/net/ does with nftables, as a model: an address answers exactly while the sending that it
+was activated with still stands in the window. Nothing but time and these calls changes that.
+"""
+
+from __future__ import annotations
+
+from ha_monitor.sim.agenda import Agenda, HostClock
+
+JIFFY_NS = 10_000_000
+
+
+class Kernel:
+    """One host's window, held addresses, and addresses on devices. Lost when the power goes."""
+
+    def __init__(self, agenda: Agenda, clock: HostClock) -> None:
+        self._agenda = agenda
+        self._clock = clock
+        self._window: dict[int, int] = {}  # sending to the true moment of its end
+        self._held: dict[str, int] = {}  # address (or group) to sending
+
+    def arm(self, sending: int, timeout_ns: int) -> None:
+        """Let a sending in; its timer follows the slewed clock and rounds up to a jiffy."""
+        length_ns = -(-timeout_ns // JIFFY_NS) * JIFFY_NS
+        now_ns = self._agenda.now_ns
+        self._window = {s: end for s, end in self._window.items() if end > now_ns}
+        self._window[sending] = now_ns + self._clock.timer_ns(length_ns)
+
+    def activate(self, name: str, sending: int) -> None:
+        """The address passes as long as that sending is armed; an older one never replaces a newer."""
+        self._held[name] = max(sending, self._held.get(name, 0))
+
+    def close(self, name: str) -> None:
+        """The address answers no more."""
+        self._held.pop(name, None)
+
+    def close_all(self) -> None:
+        """No address answers any more."""
+        self._held.clear()
+
+    def answers(self, name: str) -> bool:
+        """Would this host answer for the address now?"""
+        return self._window.get(self._held.get(name, 0), 0) > self._agenda.now_ns

@@ -1,0 +1,436 @@
+"""The Lease-only world: two or three hosts that want one group, under every fault, from one seed.
+
+Fast, because nothing but the Lease runs: thousands of short lives. The whole cluster is in cluster_world.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ha_monitor.core.bids import ballot_floor
+from ha_monitor.core.leases import Output, Phase, Prepared, Say
+from ha_monitor.core.voter import VoterSeat
+from ha_monitor.messages import Prepare, Release
+from ha_monitor.model import NO_BALLOT, Ballot, Cause, Timing
+from ha_monitor.sim.agenda import Agenda, HostClock
+from ha_monitor.sim.checks import (
+    EpochCheck,
+    check_owner_everywhere,
+    check_single_answer,
+    check_single_lease,
+)
+from ha_monitor.sim.kernel import Kernel
+from ha_monitor.sim.lease_life import GROUP, Life, Packet
+from ha_monitor.sim.network import CALM, Network, Weather
+from ha_monitor.sim.plants import NOTHING, LeasePlant
+from ha_monitor.timebase import MS, SECOND
+
+TIMINGS = (Timing(200 * MS, SECOND), Timing(100 * MS, SECOND), Timing(2 * SECOND, 10 * SECOND))
+FAULT_LEASES = 12  # how many Leases long the bad time is
+WALL_NS = 1_700_000_000 * SECOND
+
+
+@dataclass(frozen=True)
+class Climate:
+    """Which faults this seed knows, and how often."""
+
+    timing: Timing
+    nodes: int
+    has_witness: bool
+    weather: Weather
+    stall: float  # chance of standing still between two steps
+    replays: int
+    faults: tuple[str, ...]
+    is_wall_steady: bool
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> Climate:
+        """Each fault is there or not: a world with all of them at once hides the rare combinations."""
+        timing = rng.choice(TIMINGS)
+        three = rng.random() < 0.25
+        weather = Weather(
+            loss=rng.choice((0, 0, 0.1, 0.3)),
+            doubled=rng.choice((0, 0.2)),
+            late=rng.choice((0, 0, 0.05, 0.2)),
+            late_ns=2 * timing.lease_ns,
+        )
+        faults = tuple(name for name in FAULTS if rng.random() < 0.5)
+        return cls(
+            timing,
+            3 if three else 2,
+            not three,
+            weather,
+            rng.choice((0, 0.001, 0.01)),
+            rng.choice((0, 20, 200)),
+            faults or ("cut",),
+            rng.random() < 0.8,
+        )
+
+
+FAULTS = (
+    "cut",
+    "one_way",
+    "partition",
+    "crash",
+    "power",
+    "pause",
+    "hang",
+    "kill_all",
+    "forget",
+    "switch",
+    "ambush",
+)
+
+
+class Guard:
+    """The parent process: when the core died it reaps, closes, says goodbye, starts anew, in this order."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.goodbye: tuple[Ballot, ...] = ()
+        self.is_busy = False
+
+    def core_died(self) -> None:
+        """Begin; a stall may lie between any two steps."""
+        self.is_busy = True
+        steps = self.host.world.plant.guard_steps(self)
+        self._step(list(steps), self.host.boots)
+
+    def _step(self, steps: list[str], boots: int) -> None:
+        if not steps or self.host.guard is not self or self.host.boots != boots:
+            return
+        self.host.world.note(self.host, f"guard: {steps[0]}")
+        getattr(self, f"_{steps[0]}")()
+        delay_ns = self.host.world.draw_delay()
+        self.host.world.agenda.after(delay_ns, lambda: self._step(steps[1:], boots))
+
+    def _close(self) -> None:
+        self.host.kernel.close_all()
+
+    def _say_goodbye(self) -> None:
+        world = self.host.world
+        for ballot in self.goodbye:
+            message = Release(GROUP, ballot, -1, Cause.DAEMON_DIED)
+            for target in range(len(world.hosts)):
+                # Its own voter died with the core; for its own next life the old Lease counts as open anyway.
+                if target != self.host.index:
+                    world.network.send(self.host.index, target, "lan", Packet(self.host.index, message))
+        self.goodbye = ()
+
+    def _start(self) -> None:
+        self.is_busy = False
+        if self.host.life is None:
+            self.host.start_core()
+
+    def watch(self) -> None:
+        """A core without a beat for two Leases is hung: kill it, then as if it had died."""
+        life, world = self.host.life, self.host.world
+        patience_ns = world.plant.hang_patience_ns(world.climate.timing.lease_ns)
+        if life is not None and world.agenda.now_ns - life.beaten_ns > patience_ns:
+            if world.plant.reaps:
+                self.host.end_core()
+                self.core_died()
+            else:
+                self._step(["close", "say_goodbye"], self.host.boots)
+
+
+class Host:
+    """One machine: power, clocks, kernel, tmpfs (``saved``), disk (``saved_counter``), guard and core."""
+
+    def __init__(self, world: LeaseWorld, index: int, is_witness: bool) -> None:
+        self.world = world
+        self.index = index
+        self.name = "witness" if is_witness else "abc"[index]
+        self.is_witness = is_witness
+        self.clock = HostClock.draw(world.rng)
+        self.kernel = Kernel(world.agenda, self.clock)
+        self.saved: VoterSeat | None = None
+        self.last_epoch = NO_BALLOT
+        self.boots = 0
+        self.is_on = False
+        self.life: Life | None = None
+        self.guard = Guard(self)
+
+    def power_on(self, abstains: bool = True) -> None:
+        """Boot: no memory but the disk's."""
+        if self.is_on:
+            return
+        self.is_on, self.boots, self.saved = True, self.boots + 1, None
+        self.kernel = Kernel(self.world.agenda, self.clock)
+        self.guard = Guard(self)
+        self.start_core(abstains)
+
+    def power_off(self) -> None:
+        """All processes and the kernel are gone at once."""
+        self.end_core()
+        self.guard, self.is_on, self.saved = Guard(self), False, None
+        self.kernel = Kernel(self.world.agenda, self.clock)
+
+    def start_core(self, abstains: bool = True) -> None:
+        """A new life of the core; its voter goes on with what tmpfs remembers."""
+        plant, world = self.world.plant, self.world
+        at_ns = self.clock.own_ns(world.agenda.now_ns)
+        seat = self.saved or plant.new_seat(self, at_ns + world.climate.timing.lease_ns if abstains else 0)
+        seeker = None if self.is_witness else plant.new_seeker(self)
+        self.life = Life(self, seat, seeker)
+        world.note(self, f"core starts, abstains until {seat.abstain_until_ns - at_ns}")
+        if seat.is_dirty:
+            self.life._save()
+        self.life.start()
+        self._beat_on(self.life)
+
+    def _beat_on(self, life: Life) -> None:
+        if life.is_alive:
+            life.post("beat")
+            self.guard.watch()
+            interval_ns = self.world.climate.timing.interval_ns
+            self.world.agenda.after(int(interval_ns / self.clock.rate), lambda: self._beat_on(life))
+
+    def end_core(self) -> None:
+        """The core's process is gone, whatever it was doing."""
+        if self.life is not None:
+            self.life.is_alive = False
+            self.life = None
+
+    def deliver(self, packet: Packet) -> None:
+        """A packet reaches the host."""
+        if self.life is not None:
+            self.life.post(packet)
+
+
+class LeaseWorld:
+    """Hosts, network, faults and checks of one seed."""
+
+    def __init__(self, seed: int, plant: LeasePlant = NOTHING) -> None:
+        self.seed = seed
+        self.plant = plant
+        self.rng = random.Random(seed)
+        self.climate = plant.climate(Climate.draw(self.rng))
+        self.agenda = Agenda()
+        self.network = Network(self.agenda, self.rng, self._deliver)
+        count = self.climate.nodes + self.climate.has_witness
+        self.hosts = [Host(self, i, i == self.climate.nodes) for i in range(count)]
+        self.nodes = self.hosts[: self.climate.nodes]
+        self.epochs = EpochCheck()
+        self.wall_offset_s = 0
+        self.events = 0
+        self.is_quiet = False
+        self._ambush_over_ns = 0
+        self._ambushed: Life | None = None
+        self.trace: Callable[[str], None] | None = None  # a line per thing that happens, for a replay
+
+    def note(self, host: Host, text: object) -> None:
+        """Tell the trace, if anybody listens."""
+        if self.trace is not None:
+            self.trace(f"{self.agenda.now_ns / SECOND:12.6f} {host.name:8} {text}")
+
+    # -- what the hosts need --
+
+    def _deliver(self, source: int, target: int, link: str, packet: Packet) -> None:  # noqa: ARG002  one signature
+        self.note(self.hosts[target], f"<- {source} {packet.message}")
+        self.hosts[target].deliver(packet)
+
+    def draws_stall(self, life: Life) -> None:
+        """Now and then a process stands still between two instructions."""
+        if not self.is_quiet and self.rng.random() < self.climate.stall:
+            life.stall(self.draw_delay())
+
+    def draw_delay(self) -> int:
+        """Mostly short, at times longer than a Lease."""
+        lease_ns = self.climate.timing.lease_ns
+        if self.is_quiet or self.rng.random() < 0.5:
+            return self.rng.randint(0, MS)
+        return self.rng.randint(0, 3 * lease_ns // 2)
+
+    def wall_floor(self, wildest: int = 3) -> int:
+        """The wall clock's seconds shifted left by 20 bits; anything small where the clock is not steady."""
+        if not self.climate.is_wall_steady:
+            return self.rng.choice((0, self.rng.randint(0, wildest)))
+        return ballot_floor(WALL_NS + self.agenda.now_ns)
+
+    def epoch_won(self, host: Host, epoch: Ballot) -> None:
+        """Rule 7's condition: Epochs rise unless a wall clock ran backwards."""
+        host.last_epoch = epoch
+        if self.climate.is_wall_steady:
+            self.epochs.won(GROUP, epoch)
+
+    # -- the run --
+
+    def run(self) -> None:
+        """Bad time, then heal, then quiet. Raises SafetyBroken or LivenessBroken, naming the seed."""
+        try:
+            self._run()
+        except AssertionError as broken:
+            note = f"seed {self.seed}, event {self.events}, {self.agenda.now_ns / SECOND:.6f} s: {broken}"
+            raise type(broken)(f"{note}\n  replay: {self.command()}") from broken
+
+    def command(self) -> str:
+        """The line that plays this seed again."""
+        plant = f" --plant {self.plant.name}" if self.plant is not NOTHING else ""
+        return f"python -m ha_monitor.sim --world lease --seed {self.seed}{plant}"
+
+    def _run(self) -> None:
+        lease_ns = self.climate.timing.lease_ns
+        for host in self.hosts:
+            host.power_on(abstains=False)
+        self.network.weather = self.climate.weather
+        bad_ns = FAULT_LEASES * lease_ns
+        self._plan_fault()
+        for _ in range(self.climate.replays):
+            self.agenda.at(self.rng.randint(0, bad_ns), self.network.replay)
+        self._run_until(bad_ns)
+        self._heal()
+        # Abstention + hold + 3 T, and what was still late when it healed.
+        self._run_until(bad_ns + (5 + 2) * lease_ns)
+        check_owner_everywhere(self.answering())
+
+    def _run_until(self, until_ns: int) -> None:
+        while self.agenda.run_one(until_ns):
+            self.events += 1
+            check_single_answer(self.answering())
+            check_single_lease(self.holding())
+
+    def answering(self) -> dict[str, list[str]]:
+        """Whose kernel answers for the group."""
+        return {GROUP: [host.name for host in self.nodes if host.kernel.answers(GROUP)]}
+
+    def holding(self) -> dict[str, list[str]]:
+        """Whose core holds an unexpired Lease by its own clock."""
+        now_ns = self.agenda.now_ns
+        return {
+            GROUP: [
+                host.name
+                for host in self.nodes
+                if host.life is not None
+                and host.life.seeker is not None
+                and host.life.seeker.phase is Phase.HELD
+                and host.life.seeker.end_ns > host.clock.own_ns(now_ns)
+            ]
+        }
+
+    def _heal(self) -> None:
+        self.is_quiet = True
+        self.network.weather = CALM
+        self.network.cut.clear()
+        for host in self.hosts:
+            if host.life is not None:
+                host.life.wake()
+            elif host.is_on and not host.guard.is_busy:
+                host.start_core()
+            elif not host.is_on:
+                host.power_on()
+
+    # -- faults --
+
+    def _plan_fault(self) -> None:
+        lease_ns = self.climate.timing.lease_ns
+        self.agenda.after(self.rng.randint(lease_ns // 20, lease_ns), self._fault)
+
+    def _fault(self) -> None:
+        if self.is_quiet:
+            return
+        name = self.rng.choice(self.climate.faults)
+        host = self.rng.choice(self.hosts)
+        length_ns = self.rng.randint(0, 3 * self.climate.timing.lease_ns)
+        self.note(host, f"fault {name} for {length_ns / SECOND:.3f} s")
+        getattr(self, f"_fault_{name}")(host, length_ns)
+        self._plan_fault()
+
+    def _cut(self, pairs: set[tuple[int, int]], length_ns: int) -> None:
+        cut = {(source, target, "lan") for source, target in pairs}
+        self.network.cut |= cut
+        self.agenda.after(length_ns, lambda: self.network.cut.difference_update(cut))
+
+    def _fault_cut(self, host: Host, length_ns: int) -> None:
+        others = [other.index for other in self.hosts if other is not host]
+        self._cut({p for o in others for p in ((host.index, o), (o, host.index))}, length_ns)
+
+    def _fault_one_way(self, host: Host, length_ns: int) -> None:
+        other = self.rng.choice(self.hosts)
+        self._cut({(host.index, other.index)}, length_ns)
+
+    def _fault_partition(self, host: Host, length_ns: int) -> None:
+        other = self.rng.choice(self.hosts)
+        self._cut({(host.index, other.index), (other.index, host.index)}, length_ns)
+
+    def _fault_crash(self, host: Host, length_ns: int) -> None:
+        if host.life is None:
+            return
+        host.end_core()
+        if host.is_witness:
+            self.agenda.after(length_ns, lambda: self._restart(host))
+        else:
+            host.guard.core_died()
+
+    def _fault_kill_all(self, host: Host, length_ns: int) -> None:
+        """Guard and core die together; the init system starts them again."""
+        host.end_core()
+        host.guard = Guard(host)
+        self.agenda.after(self.rng.randint(0, length_ns), lambda: self._restart(host))
+
+    def _fault_forget(self, host: Host, length_ns: int) -> None:
+        """The voter's file is lost or damaged while its processes are down."""
+        host.saved = None
+        self._fault_kill_all(host, length_ns)
+
+    def _restart(self, host: Host) -> None:
+        if host.is_on and host.life is None and not host.guard.is_busy:
+            host.start_core()
+
+    def _fault_power(self, host: Host, length_ns: int) -> None:
+        host.power_off()
+        self.agenda.after(length_ns, host.power_on)
+
+    def _fault_pause(self, host: Host, length_ns: int) -> None:
+        if host.life is not None:
+            host.life.stall(length_ns // 2)
+
+    def _fault_hang(self, host: Host, length_ns: int) -> None:
+        if host.life is not None:
+            host.life.stall(2 * self.climate.timing.lease_ns + length_ns)
+
+    def _fault_ambush(self, host: Host, length_ns: int) -> None:
+        """Nothing yet: see `ambush`."""
+
+    def ambush(self, life: Life, output: Output) -> None:
+        """The deepest trap: while a candidate prepares, its promise is forgotten and it stands still.
+
+        Lies in wait for a candidate whose ballot is above all that the other Nodes know, and cuts it off from
+        them. The voter that promised loses its memory; the candidate sleeps until another Node could have
+        won; its PREPARE is played again; then it wakes and builds on the old promise.
+        """
+        if self.is_quiet or "ambush" not in self.climate.faults:
+            return
+        lease_ns, me = self.climate.timing.lease_ns, life.host.index
+        if isinstance(output, Say) and isinstance(output.message, Prepare):
+            if self._is_above_all(life.host, output.message.ballot):
+                self._ambush_over_ns, self._ambushed = self.agenda.now_ns + 4 * lease_ns, life
+                others = {node.index for node in self.nodes} - {me}
+                self._cut({pair for o in others for pair in ((me, o), (o, me))}, 4 * lease_ns)
+        elif isinstance(output, Prepared) and life is self._ambushed and self.climate.has_witness:
+            self._ambushed = None
+            life.stall(self.rng.randint(3 * lease_ns // 2, 5 * lease_ns // 2))
+            self._forget_and_remind(self.hosts[-1], Packet(me, Prepare(GROUP, output.ballot)))
+
+    def _is_above_all(self, host: Host, ballot: Ballot) -> bool:
+        seekers = [o.life.seeker for o in self.nodes if o is not host and o.life and o.life.seeker]
+        known = [Ballot(seeker.counter + 1, seeker.node, 0) for seeker in seekers]
+        is_alone = all(seeker.phase in {Phase.IDLE, Phase.ASKING} for seeker in seekers)
+        is_over = self.agenda.now_ns >= self._ambush_over_ns
+        return is_over and is_alone and all(ballot > other for other in known)
+
+    def _forget_and_remind(self, victim: Host, prepare: Packet) -> None:
+        lease_ns = self.climate.timing.lease_ns
+        if victim.is_on:
+            victim.end_core()
+            victim.saved, victim.guard = None, Guard(victim)
+            self.agenda.after(self.rng.randint(0, lease_ns // 16), lambda: self._restart(victim))
+        for _ in range(4):
+            when_ns = self.rng.randint(11 * lease_ns // 8, 5 * lease_ns // 2)
+            self.agenda.after(when_ns, lambda: victim.deliver(prepare))
+
+    def _fault_switch(self, host: Host, length_ns: int) -> None:  # noqa: ARG002  one signature for all faults
+        if host.life is not None:
+            host.life.switch(self.rng.choice([*range(len(self.nodes)), -1]))

@@ -1,0 +1,439 @@
+"""Planted bugs: each replaces one small method of the Lease, or one step of the world around it.
+
+A checker that never failed proves nothing: each of these must be found by the swarm. They are taken from
+docs/lease.md; three come in pairs, because each half alone is covered by another lock.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ha_monitor.core.bids import Bid, Sending
+from ha_monitor.core.leases import (
+    Arm,
+    LeaseSeeker,
+    Output,
+    Phase,
+    Renewed,
+    SendingNumbers,
+    Won,
+)
+from ha_monitor.core.voter import Grant, GroupMemory, VoterSeat
+from ha_monitor.messages import Accept, Answer, Asked, LeaseMessage, Propose
+from ha_monitor.model import Ballot, Timing
+from ha_monitor.sim.network import Weather
+from ha_monitor.timebase import SECOND
+
+if TYPE_CHECKING:
+    from ha_monitor.sim.lease_life import Life
+    from ha_monitor.sim.lease_world import Climate, Guard, Host
+
+GROUP = "www"
+LONG = Timing(2 * SECOND, 10 * SECOND)  # where a thousandth of a Lease is longer than three round trips
+# What lost its memory must have forgotten a promise that somebody still builds on.
+AMBUSHED = {
+    "is_wall_steady": False,
+    "faults": ("ambush", "crash", "cut", "hang"),
+    "weather": Weather(),
+    "replays": 0,
+    "nodes": 2,
+    "has_witness": True,
+}
+
+
+class LeasePlant:
+    """How the Lease-only world is built; as it stands, without a bug."""
+
+    name = "nothing"
+    seat: type[VoterSeat] = VoterSeat
+    seeker: type[LeaseSeeker] = LeaseSeeker
+    reaps = True
+
+    def climate(self, drawn: Climate) -> Climate:
+        """A bug may need a certain world to show."""
+        return drawn
+
+    def new_seat(self, host: Host, abstain_until_ns: int) -> VoterSeat:
+        """A voter that lost its memory."""
+        incarnation = host.world.rng.getrandbits(64)
+        hold_ns = host.world.climate.timing.lease_ns
+        return self.seat(host.index, incarnation, abstain_until_ns, host.world.wall_floor(), hold_ns)
+
+    def new_seeker(self, host: Host) -> LeaseSeeker:
+        """A new core's seeker."""
+        incarnation = host.world.rng.getrandbits(64)
+        return self._seeker(host, incarnation, host.world.wall_floor(1000))
+
+    def _seeker(self, host: Host, incarnation: int, floor: int) -> LeaseSeeker:
+        voters = range(len(host.world.hosts))
+        timing = host.world.climate.timing
+        return self.seeker(GROUP, host.index, incarnation, voters, timing, floor, SendingNumbers())
+
+    def packet_ns(self, life: Life) -> int:
+        """The clock for a packet: read after it was taken."""
+        return life.now_ns()
+
+    def arm(self, life: Life, arm: Arm) -> None:
+        """Arm before asking."""
+        life.host.kernel.arm(arm.sending, arm.timeout_ns)
+
+    def activate(self, life: Life, output: Won | Renewed) -> None:
+        """Activate after the grant: the sending armed before asking, with the timer that runs since then."""
+        life.host.kernel.activate(GROUP, output.sending)
+
+    def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  a bug may look at it
+        """After the core was reaped: close, then say goodbye, then start anew."""
+        return ("close", "say_goodbye", "start")
+
+    def hang_patience_ns(self, lease_ns: int) -> int:
+        """How long a core may miss its beats before its guard kills it."""
+        return 2 * lease_ns
+
+
+NOTHING = LeasePlant()
+LEASE_PLANTS: dict[str, LeasePlant] = {}
+
+
+def _planted(plant: type[LeasePlant]) -> type[LeasePlant]:
+    LEASE_PLANTS[plant.name] = plant()
+    return plant
+
+
+# -- in the voter --
+
+
+class ForgetfulSeat(VoterSeat):
+    """Clears any ballot of the Owner that released one."""
+
+    def _is_ended_by(self, accepted: Grant | None, released: Ballot) -> bool:
+        return accepted is not None and accepted.owner == released.node
+
+
+class GenerousSeat(VoterSeat):
+    """Says OPEN whatever it holds."""
+
+    def _is_open_to(self, sender: int, memory: GroupMemory, at_ns: int) -> bool:  # noqa: ARG002  that is the bug
+        return True
+
+    def held(self, group: str, at_ns: int) -> tuple[int, Ballot, int] | None:  # noqa: ARG002  that is the bug
+        """Nothing is held, whatever was accepted."""
+        return None
+
+    def _asked_held(self, group: str, memory: GroupMemory, grant: Grant, at_ns: int) -> Asked:  # noqa: ARG002
+        return Asked(group, Answer.OPEN)
+
+
+class UnmarkedSeat(VoterSeat):
+    """Keeps no OPEN mark with a promise."""
+
+    def _is_marked_open(self, memory: GroupMemory) -> bool:  # noqa: ARG002  that is the bug
+        return True
+
+
+class UnmarkedLifelessSeat(UnmarkedSeat):
+    """Nor looks at the incarnation that a proposal names."""
+
+    def _is_of_this_life(self, message: Propose) -> bool:  # noqa: ARG002  that is the bug
+        return True
+
+
+class LaxSeat(VoterSeat):
+    """Looks at no incarnation and grants any ballot from the promised one upwards."""
+
+    def _is_of_this_life(self, message: Propose) -> bool:  # noqa: ARG002  that is the bug
+        return True
+
+    def _is_promised_ballot(self, memory: GroupMemory, message: Propose) -> bool:
+        return message.ballot >= memory.promised
+
+
+class DeafSeat(VoterSeat):
+    """Takes nothing that it hears as its floor."""
+
+    def hear_ballot(self, group: str, ballot: Ballot, at_ns: int) -> None:
+        """Do nothing, which is the bug."""
+
+
+# -- in the seeker --
+
+
+class ArrivalSeeker(LeaseSeeker):
+    """Counts the Lease from the ACCEPT's arrival."""
+
+    def _lease_end_ns(self, sending: Sending, at_ns: int) -> int:  # noqa: ARG002  that is the bug
+        return at_ns + self.timing.owner_lease_ns
+
+
+class LateAcceptSeeker(LeaseSeeker):
+    """Lets a late ACCEPT of an older sending extend a newer one."""
+
+    def _lease_end_ns(self, sending: Sending, at_ns: int) -> int:  # noqa: ARG002  one signature
+        newest_ns = max(s.sent_ns for s in self._sendings.values() if s.ballot == sending.ballot)
+        return newest_ns + self.timing.owner_lease_ns
+
+
+class AddingSeeker(LeaseSeeker):
+    """Adds up ACCEPTs of different sendings."""
+
+    def _votes_for(self, sending: Sending) -> Collection[int]:
+        same = (s.accepted for s in self._sendings.values() if s.ballot == sending.ballot)
+        return set().union(*same)
+
+
+class NoMarginSeeker(LeaseSeeker):
+    """Leaves no room for the drift of clock rates."""
+
+    def _lease_end_ns(self, sending: Sending, at_ns: int) -> int:  # noqa: ARG002  one signature
+        return sending.sent_ns + self.timing.lease_ns
+
+
+class OwnVoteSeeker(LeaseSeeker):
+    """Counts its own vote without asking for it."""
+
+    def _is_majority(self, votes: Collection[int]) -> bool:
+        return super()._is_majority({*votes, self.node})
+
+
+class UsedOnSeeker(LeaseSeeker):
+    """Goes on with its ballot after the Lease's end."""
+
+    def _forget(self) -> None:
+        if self.phase is not Phase.HELD or self._bid is None:
+            super()._forget()
+            return
+        self._bid.since_ns = self.end_ns
+        self.phase, self.end_ns = Phase.PROPOSING, 0
+
+
+class AdoptingSeeker(LeaseSeeker):
+    """Adopts the Lease of its former life from a voter's HELD."""
+
+    def _take_asked(self, sender: int, message: Asked, at_ns: int) -> list[Output]:
+        is_mine = message.answer is Answer.HELD and message.owner == self.node
+        if self.phase is not Phase.ASKING or not is_mine:
+            return super()._take_asked(sender, message, at_ns)
+        number = self._numbers.take(at_ns)
+        self._bid = Bid(message.epoch, at_ns)
+        self.phase, self.ballot, self.end_ns = Phase.HELD, message.epoch, at_ns + message.remaining_ns
+        return [Arm(number, message.remaining_ns * 9 // 10), Won(self.ballot, number, self.end_ns)]
+
+
+class CarelessSeeker(LeaseSeeker):
+    """Counts, and PROPOSEs to, voters that did not promise OPEN."""
+
+    def _open_voters(self, bid: Bid) -> list[int]:
+        return list(bid.promises)
+
+
+class LifelessSeeker(LeaseSeeker):
+    """Does not look at which life of a voter accepted."""
+
+    def _counts(self, sending: Sending, sender: int, message: Accept) -> bool:
+        return sender in sending.targets and message.ballot == sending.ballot
+
+
+class FencingSeeker(LeaseSeeker):
+    """Counts the vote of a Node that it fenced, although there are three voters."""
+
+    fence: Callable[[int], None]
+
+    @functools.cached_property
+    def fenced(self) -> set[int]:
+        """Whose vote is counted."""
+        return set()
+
+    @functools.cached_property
+    def asking_since(self) -> list[int]:
+        """When it began to ask in vain."""
+        return []
+
+    def beat(self, at_ns: int) -> list[Output]:
+        """Fence the last silent voter after two Leases of asking."""
+        if self.phase is not Phase.ASKING:
+            self.asking_since.clear()
+        self.asking_since.append(at_ns)
+        silent = [v for v in self.voters if v != self.node and v not in self._asked]
+        if silent and at_ns - self.asking_since[0] > 2 * self.timing.lease_ns:
+            self.fence(silent[-1])
+            self.fenced.add(silent[-1])
+        return super().beat(at_ns)
+
+    def receive(self, sender: int, message: LeaseMessage, at_ns: int) -> list[Output]:
+        """A voter that votes again is no longer counted as fenced."""
+        self.fenced.discard(sender)
+        return super().receive(sender, message, at_ns)
+
+    def _is_majority(self, votes: Collection[int]) -> bool:
+        return super()._is_majority({*votes, *self.fenced})
+
+
+class ResignedSeeker(LeaseSeeker):
+    """Never asks again once it was denied."""
+
+    def _deny(self, until_ns: int, owner: int) -> list[Output]:
+        return super()._deny(until_ns + 1000 * self.timing.lease_ns, owner)
+
+
+# -- the catalogue --
+
+
+def _simple(
+    plant_name: str,
+    seat: type[VoterSeat] = VoterSeat,
+    seeker: type[LeaseSeeker] = LeaseSeeker,
+    **climate: object,
+) -> None:
+    def changed(_: LeasePlant, drawn: Climate) -> Climate:
+        return replace(drawn, **climate)  # type: ignore[arg-type]  # names and types stand below
+
+    members = {"name": plant_name, "seat": seat, "seeker": seeker, "climate": changed}
+    LEASE_PLANTS[plant_name] = type(plant_name, (LeasePlant,), members)()
+
+
+_simple("lease-from-arrival", seeker=ArrivalSeeker)
+_simple("late-accept-extends", seeker=LateAcceptSeeker)
+_simple("accepts-added-up", seeker=AddingSeeker)
+_simple("release-clears-any", seat=ForgetfulSeat)
+_simple("own-vote-unasked", seeker=OwnVoteSeeker)
+_simple("ballot-used-on", seeker=UsedOnSeeker)
+_simple("adopted-from-held", seeker=AdoptingSeeker)
+_simple("no-drift-margin", seeker=NoMarginSeeker, timing=LONG)
+_simple("always-open", seat=GenerousSeat)
+_simple("not-open-proposed-and-unmarked", seat=UnmarkedSeat, seeker=CarelessSeeker)
+_simple("life-ignored-and-unmarked", seat=UnmarkedLifelessSeat, seeker=LifelessSeeker, **AMBUSHED)
+_simple("life-ignored-and-ballot-above", seat=LaxSeat, seeker=LifelessSeeker, **AMBUSHED)
+_simple("asks-only-once", seeker=ResignedSeeker)
+
+
+@_planted
+class NoAbstention(LeasePlant):
+    """A voter that lost its memory votes at once."""
+
+    name = "no-abstention"
+
+    def new_seat(self, host: Host, abstain_until_ns: int) -> VoterSeat:  # noqa: ARG002  that is the bug
+        """Forget that there was a former life."""
+        return super().new_seat(host, 0)
+
+
+@_planted
+class GoodbyeFirst(LeasePlant):
+    """The goodbye leaves before the kernel is closed."""
+
+    name = "goodbye-before-close"
+
+    def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  one signature
+        """The wrong order."""
+        return ("say_goodbye", "close", "start")
+
+
+@_planted
+class GoodbyeForTheSlow(LeasePlant):
+    """The guard says goodbye for a core that is only slow, and does not reap it."""
+
+    name = "goodbye-for-the-slow"
+    reaps = False
+
+    def hang_patience_ns(self, lease_ns: int) -> int:
+        """Impatient too."""
+        return lease_ns // 2
+
+
+@_planted
+class LateTimeout(LeasePlant):
+    """The kernel's timeout is computed at the grant; a stall may lie between computing and writing it."""
+
+    name = "timeout-computed-then-written"
+
+    def arm(self, life: Life, arm: Arm) -> None:
+        """Nothing before asking."""
+
+    def activate(self, life: Life, output: Won | Renewed) -> None:
+        """Compute now, write later."""
+        timeout_ns = (output.end_ns - life.now_ns()) * 9 // 10
+        life.host.kernel.activate(GROUP, output.sending)
+        if life.world.rng.random() < 0.05 and not life.world.is_quiet:
+            lease_ns = life.world.climate.timing.lease_ns
+            life.stall(life.world.rng.randint(lease_ns // 2, 2 * lease_ns))
+        life.later(lambda: life.host.kernel.arm(output.sending, max(timeout_ns, 1)))
+
+
+@_planted
+class ClockFirst(LeasePlant):
+    """The voter's clock is read before it waits for a packet."""
+
+    name = "clock-before-packet"
+
+    def packet_ns(self, life: Life) -> int:
+        """The time at which it began to wait."""
+        return life.waited_since_ns
+
+
+@_planted
+class BallotAgain(LeasePlant):
+    """A restarted core begins where its former life began, under the same incarnation."""
+
+    name = "ballot-again-after-restart"
+
+    def new_seeker(self, host: Host) -> LeaseSeeker:
+        """The next ballot is the last one won."""
+        last = host.last_epoch
+        return (
+            self._seeker(host, last.incarnation, last.counter - 1)
+            if last.counter
+            else super().new_seeker(host)
+        )
+
+
+@_planted
+class FenceAsVote(LeasePlant):
+    """A fenced Node's vote is counted although there are three voters."""
+
+    name = "fence-as-vote"
+    seeker = FencingSeeker
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Three Nodes, each able to fence."""
+        return replace(drawn, nodes=3, has_witness=False)
+
+    def new_seeker(self, host: Host) -> LeaseSeeker:
+        """Wire the fence device."""
+        seeker = super().new_seeker(host)
+        assert isinstance(seeker, FencingSeeker), "this plant's seeker"
+        seeker.fence = lambda index: host.world.hosts[index].power_off()
+        return seeker
+
+
+@_planted
+class FallingEpochs(LeasePlant):
+    """Neither voters nor cores begin above the wall clock, and nobody hears floors."""
+
+    name = "no-floors"
+    seat = DeafSeat
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Under the condition of rule 7."""
+        return replace(drawn, is_wall_steady=True)
+
+    def new_seat(self, host: Host, abstain_until_ns: int) -> VoterSeat:
+        """A floor of nothing."""
+        hold_ns = host.world.climate.timing.lease_ns
+        return self.seat(host.index, host.world.rng.getrandbits(64), abstain_until_ns, 0, hold_ns)
+
+    def new_seeker(self, host: Host) -> LeaseSeeker:
+        """A counter from nothing."""
+        return self._seeker(host, host.world.rng.getrandbits(64), 0)
+
+
+def names() -> Iterable[str]:
+    """All planted bugs of the Lease-only world."""
+    return LEASE_PLANTS.keys()
+
+
+def lease_plant(name: str) -> LeasePlant:
+    """The plant of that name. Raises KeyError."""
+    known: Mapping[str, LeasePlant] = {NOTHING.name: NOTHING, **LEASE_PLANTS}
+    return known[name]
