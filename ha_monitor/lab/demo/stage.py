@@ -69,7 +69,7 @@ class Stage:
         write_file(self.lab.host(WITNESS), ZABBIX_CREDENTIALS, credentials, mode=0o600)
 
     def _up_monitoring(self, local_port: int) -> None:
-        objects = self.lab.host(WITNESS).path("/etc/ha-monitor/nagios")
+        objects = self.lab.host(WITNESS).path("/etc/ha-monitor/nagios/objects")
         self._run("export", "nagios", "--dir", "/etc/ha-monitor/nagios", "--config", CONFIG)
         self.monitoring.up(objects, local_port)
         self.say("hosts, template and links in Zabbix, through its API")

@@ -100,26 +100,34 @@ class Monitoring:
         forgotten. Raises StackError.
         """
         if self.host.path(REMEMBERED).exists():
-            self.stop()
+            self._stop()
         # Made before the threads run: two of them would make two different passwords.
         _ = self.remembered
         _all_of([lambda: self._up_nagios(nagios_objects), self._up_zabbix, lambda: self._up_web(local_port)])
         self._wait_until_answering()
 
     def stop(self) -> None:
-        """The fault monitoring-down: Nagios, NSCA-ng, Zabbix, its database and the web pages end."""
+        """The fault monitoring-down: Nagios, NSCA-ng, Zabbix, its database and the web pages end.
+
+        Raises StackError if there is no monitoring server: its absence would be no fault.
+        """
+        _ = self.web_url
+        self._stop()
+
+    def _stop(self) -> None:
         listeners = (self._apache.daemon(), self._zabbix.daemon(), *self._nagios.daemons())
         _all_of([lambda each=each: daemons.stop(self.host, each) for each in listeners])  # type: ignore[misc]
         daemons.stop(self.host, database.daemon())
 
     def start(self) -> None:
-        """Start again what `stop` ended, with all that it knew."""
+        """Start again what `stop` ended, with all that it knew. Raises StackError as `stop` does."""
+        _ = self.web_url
         _all_of([self._start_nagios, self._start_zabbix, lambda: self._start(self._apache.daemon())])
         self._wait_until_answering()
 
     def down(self) -> None:
         """End everything, the forwarder too. The host's own files go with the lab."""
-        self.stop()
+        self._stop()
         daemons.stop(self.host, self._forwarder(0))
         self._remember(Remembered(self.remembered.zabbix_password, self.remembered.nsca_password))
 
@@ -140,7 +148,7 @@ api = "{self.inner_url}/zabbix"
 """
 
     def equip_voter(self, host: StackHost) -> None:
-        """Write the secret of `publish_text` into a voter, for root and the publisher's user alone."""
+        """Write the secret that `publish_text` names into a voter, for the publisher's user alone."""
         self.configure_nsca_client(host, NSCA_SECRET, owner=_publisher_user())
 
     def configure_nsca_client(self, host: StackHost, target: str, owner: str = "root") -> None:

@@ -62,6 +62,8 @@ def test_asking_a_monitoring_server_that_is_not_up_is_a_clear_error(stack_lab):
     other.host = stack_lab.host("client")
     with pytest.raises(StackError, match="not up"):
         _ = other.web_url
+    with pytest.raises(StackError, match="not up"):
+        other.stop()
 
 
 def test_configuration_that_leads_here_is_accepted_and_its_secret_is_kept(monitoring, stack_lab):
