@@ -9,6 +9,7 @@ from ha_monitor.publish.declare import HostKind
 from ha_monitor.publish.facts import EVENT_KEY
 
 COLUMNS = 24
+SIMPLE_GRAPH_PROTOTYPE = "3"  # of an item prototype; "2" is a graph prototype's
 
 _TILES = {
     HostKind.CLUSTER: (
@@ -73,7 +74,7 @@ def _graphs(template: str, graphs: Sequence[tuple[str, str]], top: int) -> Itera
     width = COLUMNS // 2
     for number, (name, key) in enumerate(graphs):
         fields: list[Yaml] = [
-            {"type": "INTEGER", "name": "source_type", "value": "1"},
+            {"type": "INTEGER", "name": "source_type", "value": SIMPLE_GRAPH_PROTOTYPE},
             {"type": "INTEGER", "name": "columns", "value": "1"},
             {"type": "INTEGER", "name": "rows", "value": "2"},
             {"type": "ITEM_PROTOTYPE", "name": "itemid", "value": {"host": template, "key": key}},

@@ -21,7 +21,8 @@ _COMMON = f"""
 pidfile={PID_DIR}/$1.pid
 born() {{ s=$(cat /proc/$1/stat 2>/dev/null) || return 1; s=${{s##*) }}; set -- $s
          case $1 in Z|X) return 1;; esac; shift 19; echo $1; }}
-alive() {{ [ -s "$pidfile" ] && read pid since <"$pidfile" && [ "$since" ] && [ "$(born $pid)" = "$since" ]; }}
+alive() {{ [ -s "$pidfile" ] && read pid since <"$pidfile" || return 1
+          [ "$since" ] && [ "$(born $pid)" = "$since" ]; }}
 """
 _START = (
     _COMMON
