@@ -203,7 +203,7 @@ class ServiceAddresses:
         """
         if not self._lease:
             return
-        if not set(self._placement.bearing_devices()) <= set(self._guarded_devices):
+        if self._has_new_device():
             self._install(self._lease)
         self._placement.put(addresses)
 
@@ -309,6 +309,10 @@ class ServiceAddresses:
         lease.install(self._guarded_devices)
         self._rules_stand = True
 
+    def _has_new_device(self) -> bool:
+        """Whether an address would be announced where late announcements are not silenced."""
+        return not set(self._placement.bearing_devices()) <= set(self._guarded_devices)
+
     def _announce_if_due(self, address: Address, at_ns: int) -> None:
         schedule = self._announcing[address]
         if at_ns < schedule.due_ns:
@@ -345,16 +349,21 @@ class ServiceAddresses:
         return tuple(AddressVanished(a) for a in sorted(suspects - present.keys(), key=str))
 
     def _check_rules(self, happened: tuple[KernelEvent, ...]) -> tuple[NetEvent, ...]:
-        returned = {e.device for e in happened if isinstance(e, DeviceAppeared)}
         changed = [e for e in happened if isinstance(e, RulesetChanged)]
-        is_suspect = bool(changed) or not returned.isdisjoint(self._guarded_devices)
-        is_suspect = is_suspect or any(isinstance(e, EventsLost) for e in happened)
-        if not self._lease or not is_suspect or self._lease.is_intact():
+        appeared = any(isinstance(e, DeviceAppeared) for e in happened)
+        is_suspect = bool(changed) or appeared or any(isinstance(e, EventsLost) for e in happened)
+        if not self._lease or not is_suspect:
+            return ()
+        was_intact = self._lease.is_intact()
+        # A hook is lost with its device and, from Linux 6.16 on, with the device's name.
+        if was_intact and not (appeared and self._has_new_device()):
             return ()
         try:
             self._install(self._lease)
         except (NetlinkError, PrerequisiteError):
             return ()  # `protection` has dropped; the next `step` tries again
+        if was_intact or (appeared and not changed):
+            return ()  # no program did it: a hook had gone with its device
         return (RulesRepaired(changed[-1].by if changed else ""),)
 
     def _hear(self) -> tuple[CompetingClaim, ...]:

@@ -254,6 +254,21 @@ def test_device_that_came_back_bears_the_address_again(node):
         run("ip", "-n", NODE, "link", "del", "later")
 
 
+def test_device_that_got_another_name_is_guarded_under_it(node):
+    hosts.join("later")
+    wanted = ipaddress.ip_interface("203.0.113.100/24")
+    with daemon(wanted) as service:
+        prepare(service)
+        service.add_closed([wanted.ip])
+        for line in ("set later down", "set later name renamed", "set renamed up"):
+            run("ip", "-n", NODE, "link", *line.split())
+        assert RulesRepaired not in {type(event) for event in watch(service, 0.1)}
+        rules = run("nft", "list", "table", "netdev", "ha-monitor-test", host=NODE)
+        assert 'hook egress device "renamed"' in rules
+        assert service.device_of(wanted.ip) == "renamed"
+        run("ip", "-n", NODE, "link", "del", "renamed")
+
+
 def test_guard_closes_what_the_dead_core_had_open(service, askers):
     with inside(NODE):
         guard = AddressCloser("test", BOTH)
