@@ -69,18 +69,28 @@ class Trigger:
     @property
     def expression(self) -> str:
         """In the syntax of Zabbix 5.4 and newer."""
-        limit = self._limit()
-        key, test, hold = self._item(self.fact), self.alarm.test, self.alarm.hold_s
-        match test:
+        limit, key = self._limit(), self._item(self.fact)
+        match self.alarm.test:
             case Rose(_, within_s):
                 return f"last({key})-min({key},{within_s}s)>{limit}"
             case Above():
-                return f"min({key},{hold}s)>{limit}" if hold else f"last({key})>{limit}"
+                return self._held(key, "min", f">{limit}")
             case Below():
-                return f"max({key},{hold}s)<{limit}" if hold else f"last({key})<{limit}"
+                return self._held(key, "max", f"<{limit}")
             case Is():
-                both = f"min({key},{hold}s)={limit} and max({key},{hold}s)={limit}"
-                return both if hold else f"last({key})={limit}"
+                same = self._held(key, "max", f"={limit}")
+                return f"min({key},{self.alarm.hold_s}s)={limit} and {same}" if self.alarm.hold_s else same
+
+    def _held(self, key: str, function: str, comparison: str) -> str:
+        """Bad now, or for all of the time that it must hold, and already at that time's beginning.
+
+        Without the last part the very first value of an item would count as having held: where there is
+        nothing that old Zabbix cannot evaluate it, and raises nothing.
+        """
+        if not self.alarm.hold_s:
+            return f"last({key}){comparison}"
+        hold = f"{self.alarm.hold_s}s"
+        return f"{function}({key},{hold}){comparison} and last({key},#1:now-{hold}){comparison}"
 
     @property
     def is_alone(self) -> bool:

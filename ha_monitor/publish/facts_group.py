@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Service, Subject, safe_name
 from ha_monitor.publish.scopes import GROUP, VIP
-from ha_monitor.publish.shapes import BAD, GRAVE, MILD, NOTED, SICK, WORST, alarm, flag, number, state, words
+from ha_monitor.publish.shapes import BAD, GRAVE, MILD, SICK, WORST, alarm, flag, number, state, words
 from ha_monitor.publish.words import GROUP_STATES
 
-PHASES = ("detect", "decide", "stop", "start", "announce")
+PHASES = ("detect", "decide", "stop", "start")
 
 
 def _group_says(s: Subject) -> str:
@@ -98,13 +98,6 @@ GROUP_FACTS: tuple[Fact, ...] = (
         "Whether the Owner is the first of the group's preferred Nodes.",
         "preferred",
         lambda s: s.row.preferred if s.row.owner else None,
-        alarm(
-            Below(1),
-            "not on its preferred Node for a day",
-            NOTED,
-            "`ha-monitor switch GROUP` moves it when it suits.",
-            hold_s=86_400,
-        ),
     ),
     number(
         "ha.group.candidates",

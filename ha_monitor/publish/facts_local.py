@@ -350,7 +350,7 @@ RESOURCE_FACTS: tuple[Fact, ...] = (
         "Whether its last stop failed, which blocks the group.",
         "stopfail",
         lambda s: s.row.stop_failed,
-        alarm(Above(0), "its stop failed", BAD, "Stop it by hand, then clear the block."),
+        alarm(Above(0), "its last stop failed", BAD, "Stop it by hand, then clear the block."),
     ),
     words(
         "ha.res.detail",

@@ -21,7 +21,7 @@ SINKS = tuple(SinkView(name, "test", "ok", 0, 0, 0, 0, 0, 0.0) for name in ("nag
 
 
 class Told:
-    """Looks at every voter of a world ten times a second, as the publishers do."""
+    """Looks at every voter of a world as its publisher does: often at first, then every two seconds."""
 
     def __init__(self, world):
         self.world = world
@@ -29,8 +29,10 @@ class Told:
         self.bad, self.newest = [], {}
 
     def watch(self, seconds):
-        for _ in range(int(seconds * 10)):
-            self.world.run(0.1)
+        end_ns = self.world.now_ns + int(seconds * SECOND)
+        begin_ns = self.world.now_ns
+        while self.world.now_ns < end_ns:
+            self.world.run(0.1 if self.world.now_ns - begin_ns < 3 * SECOND else 2)
             for member, judge in zip(self.world.members, self.judges, strict=True):
                 if member.is_up:
                     self.look(member, judge)
