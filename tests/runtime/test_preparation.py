@@ -1,0 +1,67 @@
+"""What is refused before anything starts: each with where, what stands there and what to do."""
+
+import pytest
+
+from ha_monitor.errors import ConfigError, HaMonitorError
+from ha_monitor.runtime import preparation
+from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
+from ha_monitor.timebase import SECOND
+from tests.runtime.test_orders import CONFIG
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    for name in ("ETC", "RUN", "STATE"):
+        directory = tmp_path / name.lower()
+        directory.mkdir()
+        monkeypatch.setenv(f"HA_MONITOR_{name}", str(directory))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "is_witness", "hint"),
+    [
+        ("pub9", False, "'pub9' is not one of: pub2, pub3; the host's name must stand there"),
+        ("mon", False, "mon is the Witness: start `ha-monitor witness`"),
+        ("pub2", True, "pub2 is a Node: start `ha-monitor run`"),
+        ("pub9", True, "'pub9' is not one of: mon; the host's name must stand there"),
+    ],
+)
+def test_host_that_is_not_what_it_is_started_as_is_told_so(monkeypatch, name, is_witness, hint):
+    monkeypatch.setenv("HA_MONITOR_SELF", name)
+    with pytest.raises(ConfigError, match=hint):
+        preparation.own_name(CONFIG, is_witness)
+
+
+def test_host_is_known_by_its_name(monkeypatch):
+    monkeypatch.setenv("HA_MONITOR_SELF", "pub3")
+    assert preparation.own_name(CONFIG, is_witness=False) == "pub3"
+    monkeypatch.setenv("HA_MONITOR_SELF", "mon")
+    assert preparation.own_name(CONFIG, is_witness=True) == "mon"
+
+
+def test_missing_files_are_told_by_their_names(places):
+    with pytest.raises(HaMonitorError) as caught:
+        preparation.read_configuration()
+    assert "cluster.toml" in str(caught.value)
+    assert "cluster.key" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_first_start_abstains_for_the_unknown_and_remembers_the_known_hold(places):
+    memory, abstain_ns = preparation.remember_hold(CONFIG)
+    assert (memory.hold_ns, abstain_ns) == (SECOND, HOLD_UNKNOWN_NS)
+    assert load_memory(places / "state") == (memory, True)
+
+
+def test_later_start_abstains_for_the_longest_hold_that_was_granted(places):
+    store_memory(places / "state", Memory(hold_ns=3 * SECOND))
+    assert preparation.remember_hold(CONFIG)[1] == 3 * SECOND
+
+
+def test_socket_is_private_before_it_is_bound_and_has_its_mode_after(places):
+    listeners = preparation.open_listeners()
+    modes = {name: (places / "run" / name).stat().st_mode & 0o777 for name in ("control.sock", "status.sock")}
+    assert modes == {"control.sock": 0o660, "status.sock": 0o666}
+    listeners.control.close()
+    listeners.status.close()
