@@ -25,6 +25,7 @@ class SelfHealth:
     lost_carrier: frozenset[str]  # service addresses whose device has no carrier
     isolated_links: frozenset[str]
     held_down: str = ""  # why this group was given up here a short while ago
+    is_owner: bool = False  # of this group, or about to take it up again
 
 
 def ineligible_reason(group: Group, records: Mapping[str, ResourceRecord], health: SelfHealth,
@@ -41,14 +42,17 @@ def ineligible_reason(group: Group, records: Mapping[str, ResourceRecord], healt
             return f"no carrier for {resource.name}"
         if links.get(resource.name) in health.isolated_links:
             return f"isolated on {links[resource.name]}"
-    return next((reason for r in records.values() if (reason := _resource_reason(r))), "")
+    reasons = (_resource_reason(record, health.is_owner) for record in records.values())
+    return next((reason for reason in reasons if reason), "")
 
 
-def _resource_reason(record: ResourceRecord) -> str:
+def _resource_reason(record: ResourceRecord, is_owner: bool) -> str:
     if record.state is ResourceState.BLOCKED:
         return f"{record.spec.name}: stop failed"
     if record.is_address or (record.is_everywhere and record.state is ResourceState.RUNNING):
         return ""
+    if record.is_everywhere and record.state is ResourceState.UNKNOWN and is_owner:
+        return ""  # a restarted daemon has not looked yet: no reason to move what it took up again
     if record.is_everywhere:
         return f"{record.spec.name} {record.state.value}"
     return f"{record.spec.name} failed" if record.state is ResourceState.FAILED else ""

@@ -126,7 +126,7 @@ class Situation:
         note = self.maintenance
         return MaintenanceNote(note.number, left_ns, note.why, note.who)
 
-    def health(self, held_down: str, at_ns: int) -> SelfHealth:
+    def health(self, held_down: str, is_owner: bool, at_ns: int) -> SelfHealth:
         """What may keep this Node from serving."""
         return SelfHealth(
             is_standby=self.is_standby,
@@ -134,6 +134,7 @@ class Situation:
             lost_carrier=frozenset(self.lost_carrier),
             isolated_links=self.isolated(at_ns),
             held_down=held_down,
+            is_owner=is_owner,
         )
 
     def isolated(self, at_ns: int) -> frozenset[str]:

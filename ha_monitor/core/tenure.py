@@ -228,7 +228,8 @@ class Tenure:
         if self.spec.name == REPORTER:
             return "stopping" if self.situation.is_stopping else ""
         held_down = self.held_down[0] if at_ns < self.held_down[1] else ""
-        health = self.situation.health(held_down, at_ns)
+        is_owner = self.runner.is_owner or self._is_adopting
+        health = self.situation.health(held_down, is_owner, at_ns)
         return placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
 
     def candidates(self) -> list[Peer]:

@@ -196,6 +196,17 @@ def test_a_restarted_core_adopts_what_its_voter_still_grants_and_the_address_sta
     assert causes(world) == [Cause.CLUSTER_STARTED]
 
 
+def test_a_restarted_core_keeps_the_group_while_it_has_not_looked_at_the_service_yet():
+    world = World(pair(www(vip(), command("nginx", Run.EVERYWHERE))))
+    world.run(4)
+    member = world["pub2"]
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    member.report = lambda *_, **__: None  # no probe comes back
+    world.start_again("pub2", seat=member.seat)
+    world.run(3)
+    assert world.owners() == ["pub2"]
+
+
 def test_maintenance_moves_nothing_and_ends_by_itself(world):
     world.order("mon", ev.MaintenanceOrdered(MaintenanceNote(0, 5 * SECOND, "kernel", "alice")))
     world.run(0.5)
