@@ -38,7 +38,7 @@ VIP_LINES = tuple(f'{{ vip = "{vip}" }}' for vip in SERVICE_VIPS)
 VOTERS = (*NODES, WITNESS)
 SETTLE_TIMEOUT_S = 60.0
 _NAME = "ha-monitor"
-_STATUS_TIMEOUT_S = 5.0
+_STATUS_TIMEOUT_S = 10.0
 _ORDER_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 20.0
 _STAYS_UP_S = 0.5
@@ -132,10 +132,10 @@ class Daemons:
     def status(self, name: str) -> View | None:
         """What one daemon says, or None when it cannot be asked."""
         argv = [PROGRAM, "status", "--json"]
-        done = self._lab.host(name).exec(argv, timeout=_STATUS_TIMEOUT_S, check=False)
         try:
+            done = self._lab.host(name).exec(argv, timeout=_STATUS_TIMEOUT_S, check=False)
             return read_view(json.loads(done.stdout))
-        except ValueError:
+        except (LabError, ValueError):
             return None
 
     def wait_settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ha_monitor
-from ha_monitor.lab import kernel
-from ha_monitor.lab.cast import CAST, Member
+from ha_monitor.lab import kernel, layout
+from ha_monitor.lab.cast import Member
+from ha_monitor.lab.layout import PACKAGE_ROOT, Layout
 from ha_monitor.lab.problems import LabError
 from ha_monitor.lab.processes import (
     Process,
@@ -33,19 +32,6 @@ from ha_monitor.lab.processes import (
 from ha_monitor.lab.state import Daemon, ProcessId, StateFile
 from ha_monitor.lab.switch import Switch, ip_batch
 
-PACKAGE_ROOT = Path(ha_monitor.__file__).resolve().parent.parent
-
-# Directory of the host under its state directory -> where the host sees it. The first two are
-# memory on a real machine: they are emptied when the power comes back.
-_OWN_DIRECTORIES = {
-    "run": "/run",
-    "tmp": "/tmp",
-    "log": "/var/log",
-    "etc-ha-monitor": "/etc/ha-monitor",
-    "lib-ha-monitor": "/var/lib/ha-monitor",
-}
-_VOLATILE = ("run", "tmp")
-_OVERLAYS = ("/etc", "/var")
 _NAMESPACES = {
     "net": kernel.CLONE_NEWNET,
     "uts": kernel.CLONE_NEWUTS,
@@ -63,7 +49,7 @@ class Host:
         self.member = member
         self.name = member.name
         self.namespace = f"{lab_name}-{member.name}"
-        self.directory = directory / "hosts" / member.name
+        self._layout = Layout(directory / "hosts" / member.name)
         self._state = state
         self._switch = switch
 
@@ -73,7 +59,7 @@ class Host:
         """Lay the cables and start the host; nothing happens when it runs already."""
         if self.is_on():
             return
-        self._make_directories()
+        self._layout.make()
         ip_batch([f"netns add {self.namespace}"])
         self._switch.plug_in(self.member, self.namespace)
         ip_batch(self._network_commands(), self.namespace)
@@ -256,25 +242,6 @@ class Host:
 
     # How it is built
 
-    def _mounts(self) -> list[tuple[str, str]]:
-        own = [(str(self.directory / name), target) for name, target in _OWN_DIRECTORIES.items()]
-        own += [(str(path), str(path)) for path in _hidden_by([target for _, target in own])]
-        own.append((str(self.directory / "hosts"), "/etc/hosts"))
-        return own + self._state.read().binds.get(self.name, [])
-
-    def _make_directories(self) -> None:
-        for name in _VOLATILE:
-            shutil.rmtree(self.directory / name, ignore_errors=True)
-        for name in _OWN_DIRECTORIES:
-            (self.directory / name).mkdir(parents=True, exist_ok=True)
-        (self.directory / "tmp").chmod(0o1777)
-        for overlay in _OVERLAYS:
-            for part in ("upper", "work"):
-                (self.directory / f"overlay{overlay}" / part).mkdir(parents=True, exist_ok=True)
-        _copy_skeleton(Path("/var/log"), self.directory / "log")
-        names = [f"{member.v4()} {member.name}" for member in CAST.values()]
-        (self.directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names, ""]))
-
     def _network_commands(self) -> list[str]:
         commands = ["link set lo up"]
         for link in self.member.links:
@@ -286,18 +253,18 @@ class Host:
         return commands
 
     def _description(self) -> str:
-        overlays = [
-            (target, *(str(self.directory / f"overlay{target}" / part) for part in ("upper", "work")))
-            for target in _OVERLAYS
-        ]
         return json.dumps(
             {
                 "name": self.name,
                 "mounts": self._mounts(),
-                "overlays": overlays,
+                "overlays": self._layout.overlays(),
+                "needed": [str(path) for path in layout.hidden()],
                 "sysctls": _sysctls(self.member),
             }
         )
+
+    def _mounts(self) -> list[tuple[str, str]]:
+        return self._layout.mounts() + self._state.read().binds.get(self.name, [])
 
     def _start_init(self) -> ProcessId:
         network = os.open(self.network_path, os.O_RDONLY | os.O_CLOEXEC)
@@ -375,19 +342,3 @@ def _sysctls(member: Member) -> dict[str, str]:
         for version in ("ipv4", "ipv6")
         for link in member.links
     }
-
-
-def _hidden_by(covers: Sequence[str]) -> list[Path]:
-    """What the program needs and a host would not see, say a checkout in /tmp."""
-    needed = {Path(sys.prefix), Path(sys.base_prefix), PACKAGE_ROOT}
-    return [path for path in sorted(needed) if any(path.is_relative_to(cover) for cover in covers)]
-
-
-def _copy_skeleton(source: Path, target: Path) -> None:
-    """The directories of ``source``, empty, with their owners: daemons expect them."""
-    for entry in os.scandir(source):
-        if entry.is_dir(follow_symlinks=False):
-            made, status = target / entry.name, entry.stat()
-            made.mkdir(exist_ok=True)
-            os.chown(made, status.st_uid, status.st_gid)
-            made.chmod(status.st_mode & 0o7777)

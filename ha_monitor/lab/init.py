@@ -34,10 +34,12 @@ def _become(description: dict[str, Any]) -> None:
     # Names of other namespaces would be held here after their deletion outside.
     with contextlib.suppress(OSError):
         kernel.unmount_lazily("/run/netns")
-    # All sources first: the lab's own directory vanishes once the host's /run covers it.
+    # Sources first: the lab's own directory vanishes once the host's /run covers it. But what the
+    # program needs is taken as the overlays show it, where no closed directory is in the way.
     trees = [(kernel.pick_up(source), target) for source, target in description["mounts"]]
     for target, upper, work in description["overlays"]:
         kernel.mount_overlay(target, upper, work)
+    trees += [(kernel.pick_up(path), path) for path in description["needed"]]
     for tree, target in trees:
         _put_down(tree, target)
     kernel.mount("proc", "/proc")

@@ -89,6 +89,9 @@ def measure(
     Raises LabError when the lab does not settle.
     """
     its = faults.fault_named(fault)
+    if blows := faults.active(lab):
+        struck = ", ".join(f"{blow.fault} at {blow.host}" for blow in blows)
+        raise LabError(f"lab {lab.name} suffers from {struck} already: ha-monitor lab heal")
     result = Measurement(fault, timing)
     settler = Daemons(lab)
     with Observation(lab, address) as seen:

@@ -1,13 +1,18 @@
 """What a host owns, and that nobody else sees it."""
 
 import os
+import shutil
 import socket
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import ha_monitor
 from ha_monitor.lab.cast import CAST
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
@@ -117,3 +122,31 @@ def test_a_socket_lives_in_the_network_of_the_host(lab: Lab):
         pytest.raises(OSError, match="Cannot assign"),
     ):
         outside.bind((CAST["client"].v4(), 0))
+
+
+@pytest.fixture(params=["/tmp", "/var/tmp"])
+def closed(request: pytest.FixtureRequest) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=request.param) as path:
+        yield Path(path)
+
+
+def test_a_checkout_that_only_root_may_enter_is_open_to_unprivileged_processes(own_lab: Lab, closed: Path):
+    """Say in /root, or below a `mktemp -d`: the publisher runs as nobody."""
+    package = closed / "checkout" / "ha_monitor"
+    shutil.copytree(ha_monitor.__path__[0], package, ignore=shutil.ignore_patterns("__pycache__"))
+    package.parent.chmod(0o700)
+    script = (
+        "import sys, ha_monitor; from ha_monitor.lab.lab import Lab\n"
+        f"lab = Lab({own_lab.name!r}); lab.up()\n"
+        "argv = ['setpriv', '--reuid=nobody', '--clear-groups', '--regid=nogroup', sys.executable]\n"
+        "where = 'import ha_monitor; print(ha_monitor.__path__[0])'\n"
+        "env = {'PYTHONPATH': str(sys.argv[1]), 'PATH': '/usr/sbin:/usr/bin'}\n"
+        "print(lab.host('pub2').exec([*argv, '-P', '-c', where], env=env).stdout)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(package.parent)],
+        env={"PYTHONPATH": str(package.parent), "PATH": "/usr/sbin:/usr/bin"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(package), done.stderr
+    assert closed.stat().st_mode & 0o777 == 0o700
