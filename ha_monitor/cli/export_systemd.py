@@ -65,11 +65,7 @@ LimitMEMLOCK=infinity
 OOMScoreAdjust=-900
 MemoryMin=64M
 
-# voter.state lives through a restart of the daemon; after a boot it must be gone, and is.
-RuntimeDirectory=ha-monitor
-RuntimeDirectoryMode=1775
-RuntimeDirectoryPreserve=yes
-StateDirectory=ha-monitor
+# No RuntimeDirectory= or StateDirectory=: at each reload systemd would take the publisher's files from it.
 {hardening}
 [Install]
 WantedBy=multi-user.target

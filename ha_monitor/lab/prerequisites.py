@@ -61,6 +61,7 @@ PACKAGES = (
     Package("fonts-dejavu-core", "letters in the screenshots"),
     Package("systemd-container", "boots whole hosts, to try the units and the README", (), True),
     Package("dbus", "the bus over which units are driven in booted hosts", (), True),
+    Package("curl", "the README's look at the page, in booted hosts", (), True),
     Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
 )
 

@@ -142,7 +142,15 @@ class BootedHost:
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
         }
-        command = ["nsenter", f"--target={leader}", "--all", f"--wd={cwd}", "/bin/sh", "-ec", script]
+        command = [
+            "nsenter",
+            f"--target={leader}",
+            "--all",
+            "--wd=/",
+            "/bin/sh",
+            "-ec",
+            f"cd {cwd}\n{script}",
+        ]
         done = subprocess.run(
             command,
             check=False,
@@ -221,9 +229,26 @@ def _remove_cgroup(group):
         return
 
 
+def sweep():
+    """Remove what killed test runs left behind: they are named by their process."""
+    for network in [*Path("/run/netns").glob("b*-sw")]:
+        cluster = network.name.removesuffix("-sw")
+        if cluster[1:].isdecimal() and not Path(f"/proc/{cluster[1:]}").exists():
+            _remove(cluster, [BootedHost(cluster, member, Switch(network.name)) for member in CAST.values()])
+
+
+def _remove(cluster, hosts):
+    for host in hosts:
+        host.remove()
+    ip_batch([f"netns del {cluster}-sw"], force=True)
+    with contextlib.suppress(OSError):  # others may use it, or something before us made it
+        NSPAWN_DIRECTORY.rmdir()
+
+
 @contextlib.contextmanager
 def booted_hosts(cluster, names):
     """These members of the cast, booted side by side; all gone after the block."""
+    sweep()
     switch = Switch(f"{cluster}-sw")
     hosts = [BootedHost(cluster, CAST[name], switch) for name in names]
     try:
@@ -236,8 +261,4 @@ def booted_hosts(cluster, names):
                 up.result()
         yield {host.name: host for host in hosts}
     finally:
-        for host in hosts:
-            host.remove()
-        ip_batch([f"netns del {cluster}-sw"], force=True)
-        with contextlib.suppress(OSError):  # others may use it, or something before us made it
-            NSPAWN_DIRECTORY.rmdir()
+        _remove(cluster, hosts)
