@@ -5,6 +5,8 @@ from __future__ import annotations
 from ha_monitor.errors import NetlinkError, PrerequisiteError
 from ha_monitor.model import ClusterConfig, Run
 from ha_monitor.net.closer import AddressCloser
+from ha_monitor.net.placement import remove_from_all_devices
+from ha_monitor.net.rtnetlink import RouteSocket
 from ha_monitor.net.service_address import ServiceAddresses
 from ha_monitor.runtime.net_names import service_addresses
 from ha_monitor.timebase import SECOND
@@ -55,6 +57,17 @@ class BringDown:
         except (NetlinkError, PrerequisiteError):
             return False
         return is_closed
+
+    def drop(self, config: ClusterConfig) -> None:
+        """Remove what a new configuration no longer names: nobody would close it any more."""
+        kept = {address.interface.ip for address in service_addresses(config)}
+        dropped = [a.interface.ip for a in self._addresses if a.interface.ip not in kept]
+        if dropped:
+            route = RouteSocket()
+            try:
+                remove_from_all_devices(route, dropped)
+            finally:
+                route.close()
 
     def shutdown(self) -> None:
         """Give the sockets back."""

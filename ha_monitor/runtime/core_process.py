@@ -37,6 +37,7 @@ from ha_monitor.runtime.loop import Source, Stepper, run
 from ha_monitor.runtime.net_names import service_addresses
 from ha_monitor.runtime.no_kernel import NoKernel
 from ha_monitor.runtime.orders import OrderReader
+from ha_monitor.runtime.pulse import PULSE_NS, Pulse
 from ha_monitor.runtime.realtime import Realtime, become_realtime, still_garbage
 from ha_monitor.runtime.transitions import TransitionOutbox
 from ha_monitor.runtime.view_out import ViewOut, process_views
@@ -66,6 +67,8 @@ class CoreProcess:
         self._voter_file = VoterFile(paths.run_dir())
         self._transitions = TransitionOutbox(paths.run_dir(), self._me.name, self._incarnation)
         self._listeners = socket.socket(fileno=start.control_fd), socket.socket(fileno=start.status_fd)
+        ends = {"worker": self._worker, "publisher": self._publisher}
+        self._pulses = {role: Pulse(role, end, self._guard) for role, end in ends.items() if end}
         self._devices: dict[str, str] = {}
         self._users = user_names()
 
@@ -181,14 +184,19 @@ class CoreProcess:
             sources.LinkSource(self._links, self._endpoint, self._stepper.feed),
             sources.KernelSource(self._kernel, self._stepper.feed, lease_clock_ns),
             sources.ChannelSource(self._guard, self._guard_messages(), self._guard_is_gone),
-            sources.ChannelSource(self._publisher, {"ack": self._acknowledged}),
+            sources.ChannelSource(
+                self._publisher,
+                {"ack": self._acknowledged, "pong": self._pulses["publisher"].answered},
+            ),
             sources.Periodic(beat, self._beat),
             sources.Periodic(sources.LINKS_EVERY_NS, self._open_links),
             sources.Periodic(max(config.timing.interval_ns, 100 * MS), self._view_out.tick),
             self._control,
         ]
         if self._worker is not None:
-            found.insert(3, sources.ChannelSource(self._worker, {"report": self._reported}))
+            messages = {"report": self._reported, "pong": self._pulses["worker"].answered}
+            found.insert(3, sources.ChannelSource(self._worker, messages))
+        found += [sources.Periodic(PULSE_NS, pulse.beat) for pulse in self._pulses.values()]
         return found
 
     # --- what the other processes say
@@ -197,8 +205,10 @@ class CoreProcess:
         feed = self._stepper.feed
         return {
             "stop": lambda m: feed(sources.stop_of(m)),
-            "worker-lost": lambda _: feed(ev.WorkerLost()),
+            "worker-started": lambda _: self._pulses["worker"].started(),
+            "worker-lost": self._worker_lost,
             "publisher-started": self._publisher_started,
+            "publisher-lost": lambda _: self._pulses["publisher"].ended(),
             "window": lambda m: feed(ev.FailbackWindowChanged(m["group"], bool(m["is_open"]))),
             "processes": self._processes,
             "restart-refused": lambda m: self._control.answer_guard_orders(False, str(m["reason"])),
@@ -208,7 +218,12 @@ class CoreProcess:
         """Nobody would end us any more: hand over and end, as the guard would have asked."""
         self._stepper.feed(ev.StopOrdered(True))
 
+    def _worker_lost(self, _message: Json) -> None:
+        self._pulses["worker"].ended()
+        self._stepper.feed(ev.WorkerLost())
+
     def _publisher_started(self, _message: Json) -> None:
+        self._pulses["publisher"].started()
         for row in self._transitions.waiting():
             self._publisher.send({"kind": "transition", "transition": row})
 

@@ -19,20 +19,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ha_monitor.errors import HaMonitorError
+from ha_monitor.errors import HaMonitorError, NetlinkError
 from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
-from ha_monitor.runtime.children import Child, end_text
-from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation, Listeners
+from ha_monitor.runtime.children import end_text
+from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation
+from ha_monitor.runtime.helpers import Helpers
 from ha_monitor.runtime.notify import notify
-from ha_monitor.runtime.preparation import Prepared, make_generation, prepare
+from ha_monitor.runtime.preparation import Prepared, make_generation, prepare, refuse_new_name
 from ha_monitor.runtime.processes import process_list
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
-START_BOUND_NS = 20 * SECOND  # a core that is not ready by then will not be
+START_BOUND_NS = 20 * SECOND  # a core that is not warm by then will not be
 LET_GO_BOUND_NS = 3 * SECOND  # a core told to end without handing over has nothing to wait for
-CHILD_BOUND_NS = 3 * SECOND  # worker and publisher after SIGTERM
 SLOW_TICK_NS = 10 * SECOND  # windows of failback; memory of the processes
 
 
@@ -40,26 +40,22 @@ class Guard:
     """Runs until everything that it started has ended."""
 
     def __init__(self, prepared: Prepared) -> None:
-        self._listeners: Listeners = prepared.listeners
+        self._prepared = prepared
         self._scribe = prepared.scribe
         self._memory = prepared.memory
-        self._abstain_ns = prepared.abstain_ns
         self._now: Callable[[], int] = lease_clock_ns
         self._current = prepared.generation
-        self._next: tuple[Generation, CoreHandle] | None = None
+        self._core: CoreHandle | None = None  # None only while a back-off lasts
+        self._next: tuple[Generation, CoreHandle] | None = None  # warms up for a planned restart
         self._next_bound_ns = 0
-        self._core: CoreHandle | None = None
-        self._ending: dict[Child, int] = {}  # and when it is killed
+        self._helpers = Helpers(self._tell_core, self._scribe.log, self._now)
+        self._bring_down = BringDown(self._current.config, self._current.is_witness)
         self._is_stopping = False
         self._stop_bound_ns = 0
         self._slow_tick_ns = 0
-        self._exit_code: int | None = None
         self._has_run = False
-        self._closer = BringDown(self._current.config, self._current.is_witness)
-        self._wakeup, wakeup_end = socket.socketpair()
-        self._wakeup.setblocking(False)
-        wakeup_end.setblocking(False)
-        self._wakeup_end = wakeup_end
+        self._exit_code: int | None = None
+        self._wakeup, self._wakeup_end = socket.socketpair()
 
     def run(self) -> int:
         """Start everything, watch it, return the daemon's exit code."""
@@ -70,30 +66,28 @@ class Guard:
             self._read_signals()
             self._read_core()
             self._read_next_core()
-            self._reap_helpers()
             self._tick(self._now())
-        self._bring_down()
+        self._end()
         return self._exit_code
 
     def _wait(self) -> None:
-        watched: list[Any] = [self._wakeup, *self._ending]
-        for handle in self._handles():
-            watched += [handle.child] if handle.channel.is_closed else [handle.child, handle.channel]
-        watched += self._current.children.values()
+        watched: list[Any] = [self._wakeup, *self._helpers.watched(self._current)]
+        for handle in (self._core, self._next[1] if self._next else None):
+            if handle:
+                watched += [handle.child] if handle.channel.is_closed else [handle.child, handle.channel]
         select.select(watched, [], [], TICK_NS / SECOND)
-
-    def _handles(self) -> list[CoreHandle]:
-        return [h for h in (self._core, self._next[1] if self._next else None) if h]
 
     # --- signals
 
     def _take_signals(self) -> None:
+        for end in (self._wakeup, self._wakeup_end):
+            end.setblocking(False)
         signal.set_wakeup_fd(self._wakeup_end.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
 
     def _read_signals(self) -> None:
-        numbers: bytes = b""
+        numbers = b""
         with contextlib.suppress(BlockingIOError):
             numbers = self._wakeup.recv(64)
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
@@ -110,35 +104,37 @@ class Guard:
             old.close()
 
     def _launch(self, generation: Generation, old: CoreHandle | None) -> CoreHandle:
-        return generation.start_core(self._listeners, self._memory, self._abstain_ns, old, self._now())
+        prepared = self._prepared
+        return generation.start_core(prepared.listeners, self._memory, prepared.abstain_ns, old, self._now())
+
+    def _tell_core(self, message: Mapping[str, Any]) -> None:
+        if self._core:
+            self._core.channel.send(message)
 
     def _read_core(self) -> None:
         core = self._core
         if core is None:
             return
         for message in core.channel.receive():
+            core.watch.fed()
             self._heed(core, message)
         if (code := core.child.reap(0)) is not None:
+            for message in core.channel.receive():  # its last words
+                self._heed(core, message)
             self._core_ended(core, code)
 
     def _heed(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
-        core.watch.fed()
         handler = self._MESSAGES.get(message["kind"])
-        if handler is None:
-            return
         try:
-            handler(self, core, message)
+            if handler is not None:
+                handler(self, core, message)
         except (KeyError, ValueError, TypeError) as error:  # our own core's mistake must not end its guard
             self._scribe.log("error", f"guard: unusable {message['kind']} message from the core: {error!r}")
 
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
-        core.is_ready = True
-        self._has_run = True
-        notify("READY=1")
+        core.is_ready = self._has_run = True
         self._slow_tick_ns = 0
-        for role in self._current.roles:
-            if role not in self._current.children:
-                self._start_helper(role)
+        notify("READY=1")
 
     def _core_beats(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
         core.user_lease_ends_ns = int(message.get("until_ns", 0))
@@ -157,6 +153,9 @@ class Guard:
     def _core_logs(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
         self._scribe.log(str(message["level"]), str(message["line"]))
 
+    def _helper_hangs(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._helpers.kill(self._current, str(message["role"]))
+
     def _stop_was_asked(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
         self._begin_stop(str(message["who"]))
 
@@ -170,6 +169,7 @@ class Guard:
         "goodbye": _core_says_goodbye,
         "save": _core_saves,
         "log": _core_logs,
+        "hangs": _helper_hangs,
         "stop-asked": _stop_was_asked,
         "restart-asked": _restart_was_asked,
     }
@@ -189,19 +189,19 @@ class Guard:
         """Rule 9: reaped, closed, acknowledged, and only then said to the others."""
         released = ""
         if core.goodbye.has_something_to_say:
-            is_closed = self._closer.close_all()
+            is_closed = self._bring_down.close_all()
             sent = core.goodbye.send() if is_closed else 0
             core.released = core.goodbye.releases if sent else ()
             released = f"; its addresses are closed, released in {sent} packets"
         self._scribe.log("error", f"core ended unasked ({end_text(code)}){released}; a new one starts")
         self._end_next()
-        now = self._now()
-        self._current.back_off["core"].ended(now)
-        if self._current.back_off["core"].not_before_ns > now:
+        back_off = self._current.back_off["core"]
+        back_off.ended(self._now())
+        if back_off.not_before_ns <= self._now():
+            self._start_core()
+        else:
             self._core = None  # `_tick` starts it; the kernel's Lease ends meanwhile
             core.close()
-        else:
-            self._start_core()
 
     # --- restart: a new core is warm before the old one lets go
 
@@ -211,20 +211,19 @@ class Guard:
         self._scribe.log("info", f"restart ordered by {who}: reading the configuration")
         try:
             generation = make_generation(self._current.is_witness)
+            refuse_new_name(self._current.config, generation.config)
         except HaMonitorError as error:
             self._refuse_restart(str(error))
             return
         generation.take_over(self._current)
-        now = self._now()
         self._memory = self._memory.with_hold(generation.config.timing.lease_ns, is_known=True)
         self._scribe.remember(self._memory)
         self._next = generation, self._launch(generation, self._core)
-        self._next_bound_ns = now + START_BOUND_NS
+        self._next_bound_ns = self._now() + START_BOUND_NS
 
     def _refuse_restart(self, reason: str) -> None:
         self._scribe.log("error", f"restart refused, the old configuration stays: {reason}")
-        if self._core:
-            self._core.channel.send({"kind": "restart-refused", "reason": reason})
+        self._tell_core({"kind": "restart-refused", "reason": reason})
 
     def _read_next_core(self) -> None:
         if not self._next:
@@ -233,10 +232,10 @@ class Guard:
         for message in handle.channel.receive():
             if message["kind"] == "warm" and self._core:
                 self._core.is_asked_to_end = True
-                self._core.channel.send({"kind": "stop", "hands_over": False})
+                self._tell_core({"kind": "stop", "hands_over": False})
                 self._next_bound_ns = self._now() + LET_GO_BOUND_NS
-            elif message["kind"] == "log":
-                self._core_logs(handle, message)
+            else:
+                self._heed(handle, message)
         if (code := handle.child.reap(0)) is not None:
             self._next_failed(f"the new core ended at its start ({end_text(code)})")
 
@@ -256,63 +255,48 @@ class Guard:
             generation.close()
 
     def _adopt_next(self, old: CoreHandle) -> None:
-        assert self._next is not None
+        assert self._next is not None, "nothing was warmed up"
         former = self._current
         self._current, self._core = self._next
         self._next = None
         old.close()
-        self._closer.shutdown()
-        self._closer = BringDown(self._current.config, self._current.is_witness)
-        for child in former.children.values():
-            self._end_helper(child)
+        try:
+            self._bring_down.drop(self._current.config)
+        except NetlinkError as error:
+            self._scribe.log(
+                "error", f"an address that is no longer configured could not be removed: {error}"
+            )
+        self._bring_down.shutdown()
+        self._bring_down = BringDown(self._current.config, self._current.is_witness)
+        self._helpers.retire(former)
         former.close()
-
-    # --- worker and publisher
-
-    def _start_helper(self, role: str) -> None:
-        if not self._is_stopping and all(child.role != role for child in self._ending):
-            child = self._current.start(role, self._now())
-            self._tell_core({"kind": f"{role}-started", "pid": child.pid})
-
-    def _end_helper(self, child: Child) -> None:
-        child.kill(signal.SIGTERM)
-        self._ending[child] = self._now() + CHILD_BOUND_NS
-
-    def _reap_helpers(self) -> None:
-        for child in list(self._ending):
-            if child.reap(0) is not None:
-                del self._ending[child]
-        for role, child in list(self._current.children.items()):
-            if (code := child.reap(0)) is not None:
-                del self._current.children[role]
-                self._current.back_off[role].ended(self._now())
-                self._scribe.log("warning", f"{role} ended unasked ({end_text(code)}); it starts again")
-                self._tell_core({"kind": f"{role}-lost"})
-
-    def _tell_core(self, message: Mapping[str, Any]) -> None:
-        if self._core:
-            self._core.channel.send(message)
 
     # --- time
 
     def _tick(self, now: int) -> None:
-        self._watch_core(now)
-        for child, bound in self._ending.items():
-            if now > bound:
-                child.kill()
+        if self._core is None and now >= self._current.back_off["core"].not_before_ns:
+            self._start_core()
+        elif self._core:
+            self._watch_core(self._core, now)
         if self._next and now > self._next_bound_ns:
             self._overdue_restart()
-        if self._core is None and not self._is_stopping:
-            if now >= self._current.back_off["core"].not_before_ns:
-                self._start_core()
-            return
-        if self._core and self._core.is_ready:
-            for role in self._current.roles:
-                if role not in self._current.children and now >= self._current.back_off[role].not_before_ns:
-                    self._start_helper(role)
+        if self._core and self._core.is_ready and not self._is_stopping:
+            self._helpers.keep(self._current)
         if now >= self._slow_tick_ns:
             self._slow_tick_ns = now + SLOW_TICK_NS
             self._slow_tick()
+
+    def _watch_core(self, core: CoreHandle, now: int) -> None:
+        if core.user_lease_ends_ns and now > core.user_lease_ends_ns:
+            core.user_lease_ends_ns = 0
+            self._bring_down.close_all()
+        if core.is_ready and core.watch.is_hung(now):
+            core.watch.fed()  # said once, then reaped as soon as the kernel lets it end
+            self._scribe.log("error", "core is silent for too long: killed")
+            core.child.kill()
+        elif self._is_stopping and now > self._stop_bound_ns:
+            self._scribe.log("error", "core did not hand over in time: killed")
+            core.child.kill()
 
     def _overdue_restart(self) -> None:
         if self._core and self._core.is_asked_to_end:
@@ -320,34 +304,14 @@ class Guard:
         else:
             self._next_failed("the new core was not ready in time")
 
-    def _watch_core(self, now: int) -> None:
-        core = self._core
-        if core is None:
-            return
-        if core.user_lease_ends_ns and now > core.user_lease_ends_ns:
-            core.user_lease_ends_ns = 0
-            self._closer.close_all()
-        is_overdue = self._is_stopping and now > self._stop_bound_ns
-        if core.is_ready and core.watch.is_hung(now):
-            self._scribe.log("error", f"core is silent for {core.watch.silent_ns / SECOND:.1f} s: killed")
-            core.child.kill()
-        elif is_overdue:
-            self._scribe.log("error", "core did not hand over in time: killed")
-            core.child.kill()
-
     def _slow_tick(self) -> None:
         for group, is_open in failback_window.windows(self._current.config, time.time()).items():
             self._tell_core({"kind": "window", "group": group, "is_open": is_open})
-        self._tell_core({"kind": "processes", "processes": process_list(self._pids(), self._restarts())})
-
-    def _pids(self) -> dict[str, int]:
-        pids = {"guard": os.getpid()}
+        pids = {"guard": os.getpid()} | {role: child.pid for role, child in self._current.children.items()}
         if self._core:
             pids["core"] = self._core.child.pid
-        return pids | {role: child.pid for role, child in self._current.children.items()}
-
-    def _restarts(self) -> dict[str, int]:
-        return {role: back_off.restarts for role, back_off in self._current.back_off.items()}
+        restarts = {role: back_off.restarts for role, back_off in self._current.back_off.items()}
+        self._tell_core({"kind": "processes", "processes": process_list(pids, restarts)})
 
     # --- the end
 
@@ -362,26 +326,19 @@ class Guard:
         if self._core is None:
             self._exit_code = 0
         else:
-            self._core.channel.send({"kind": "stop", "hands_over": True})
+            self._tell_core({"kind": "stop", "hands_over": True})
 
-    def _bring_down(self) -> None:
+    def _end(self) -> None:
         """Whatever the core did or did not do: nothing of the addresses stays, no child stays."""
-        core, self._core = self._core, None
-        is_closed = not self._has_run or self._closer.remove_all()
-        if not is_closed:
-            self._scribe.log("error", "service addresses could not be removed; see `ip address`")
-        if core:
-            if core.goodbye.has_something_to_say and is_closed:
+        core = self._core
+        if self._has_run:
+            is_closed = self._bring_down.remove_all()
+            if not is_closed:
+                self._scribe.log("error", "service addresses could not be removed; see `ip address`")
+            elif core and core.goodbye.has_something_to_say:
                 core.goodbye.send()
-            core.close()
-        for child in self._current.children.values():
-            child.kill(signal.SIGTERM)
-        bound = self._now() + CHILD_BOUND_NS
-        for child in (*self._current.children.values(), *self._ending):
-            left = max(0.0, (bound - self._now()) / SECOND)
-            if child.reap(left) is None:
-                child.kill()
-                child.reap()
+        self._end_next()
+        self._helpers.end_all(self._current)
         self._scribe.close(1.0)
 
 

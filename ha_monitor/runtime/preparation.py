@@ -62,6 +62,13 @@ def make_generation(is_witness: bool) -> Generation:
     return Generation(config, text, keys, own_name(config, is_witness), is_witness)
 
 
+def refuse_new_name(old: ClusterConfig, new: ClusterConfig) -> None:
+    """A cluster's name is in its packets and in the kernel's rules. Raises ConfigError when it changed."""
+    if new.name != old.name:
+        where = f"{paths.etc_dir()}/cluster.toml [cluster] name"
+        raise ConfigError(where, new.name, f"{old.name!r}", "a new name needs stop and start on every host")
+
+
 def read_configuration() -> bytes:
     """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load."""
     command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]

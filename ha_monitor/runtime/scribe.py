@@ -15,6 +15,7 @@ from pathlib import Path
 from ha_monitor.runtime.memory import Memory, store_memory
 
 LINES_MAX = 1000
+STACK_BYTES = 256 * 1024
 _PRIORITIES = {"error": 3, "warning": 4, "info": 6}  # syslog.h; systemd reads `<N>` at a line's start
 
 
@@ -40,7 +41,9 @@ class Scribe:
         self._is_journal = goes_to_journal()
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
+        before = threading.stack_size(STACK_BYTES)  # the guard's memory is locked, this stack too
         self._thread.start()
+        threading.stack_size(before)
 
     def log(self, level: str, line: str) -> None:
         """Have a line written."""
