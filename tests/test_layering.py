@@ -58,7 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lab",
         *CONFIG,
     },
-    "plugins": {"client", "view", "errors"},
+    "plugin": {"client", "view", "errors"},
+    "plugins": {"client", "view", "errors", "plugin"},
 }
 STANDARD_LIBRARY_ONLY = {*PURE, *NOUNS, *CONFIG, "net", "client", "paths"}
 
