@@ -12,6 +12,7 @@ from ha_monitor.lab.stack.hosts import StackError
 from ha_monitor.lab.stack.monitoring import Monitoring
 from ha_monitor.lab.stack.nagios_status import ServiceShown
 from ha_monitor.lab.stack.screenshots import Shot
+from ha_monitor.publish.facts import EVENT_KEY, TICK_KEY
 
 CLUSTER = "web"
 GROUP_SERVICE = f"HA group {SERVICE_GROUP}"
@@ -19,7 +20,6 @@ OWNER_KEY = f"ha.group.owner[{SERVICE_GROUP}]"
 ZABBIX_KEYS = ("ha.cluster.state", "ha.cluster.nodes.online", "ha.cluster.votes", OWNER_KEY,
                f"ha.group.state[{SERVICE_GROUP}]", f"ha.group.owners[{SERVICE_GROUP}]",
                f"ha.group.last.cause[{SERVICE_GROUP}]")  # fmt: skip
-EVENT_KEY = "ha.event"
 LOOK_EVERY_S = 0.2
 HOSTS = (CLUSTER, *NODES, WITNESS)
 
@@ -73,12 +73,17 @@ class Looks:
         return f" on {owner}," in service.output and service.last_check_ms >= (since_s - 1) * 1000
 
     def is_in_zabbix(self, owner: str, since_s: float) -> bool:
-        """The same of Zabbix."""
-        item = self._monitoring.zabbix.items(CLUSTER).get(OWNER_KEY)
-        return item is not None and item.value == owner and item.at_ns >= (since_s - 1) * 1e9
+        """The same of Zabbix; an Owner that stays is not told again, so the cluster's tick counts too."""
+        items = self._monitoring.zabbix.items(CLUSTER)
+        stamps = [items[key].at_ns for key in (OWNER_KEY, TICK_KEY) if key in items]
+        is_named = OWNER_KEY in items and items[OWNER_KEY].value == owner
+        return is_named and max(stamps) >= (since_s - 1) * 1e9
 
-    def seconds_until_shown(self, owner: str, since_s: float) -> dict[str, float | None]:
-        """How long after ``since_s`` each system shows ``owner``; None if not within VISIBLE_WITHIN_S."""
+    def seconds_until_shown(self, owner: str, since_s: float, from_s: float) -> dict[str, float | None]:
+        """How long after ``from_s`` each system shows ``owner`` with a stamp after ``since_s`` (wall clock).
+
+        None if not within VISIBLE_WITHIN_S.
+        """
         looks: dict[str, Callable[[str, float], bool]] = {
             "nagios": self.is_in_nagios,
             "zabbix": self.is_in_zabbix,
@@ -88,7 +93,7 @@ class Looks:
         while time.time() < deadline and None in seen.values():
             for system, look in looks.items():
                 if seen[system] is None and _looks_so(look, owner, since_s):
-                    seen[system] = round(max(0.0, time.time() - since_s), 2)
+                    seen[system] = round(max(0.0, time.time() - from_s), 2)
             time.sleep(LOOK_EVERY_S)
         return seen
 

@@ -35,7 +35,7 @@ class Stage:
     lab: Lab
     say: Say
     timing: str = "lan"
-    failback: str = "after 15s"
+    failback: str = "after 10s"
 
     def __post_init__(self) -> None:
         """Find the parts; nothing is started."""

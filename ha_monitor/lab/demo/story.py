@@ -150,14 +150,14 @@ class Story:
     ) -> dict[str, float | None]:
         """Seconds until both systems show the Owner that the observer sees after ``since``.
 
-        Counted from the first answer of a new Owner, from ``since`` if it stayed, or from
-        ``shown_since``: a server that was away cannot show anything before it is back.
+        Counted from the first answer of a new Owner, from ``since`` if it stayed, or from ``shown_since``:
+        a server that was away cannot show anything before it is back.
         """
         seen.wait_for(lambda: seen.owner() is not None, timeout_s=10)
         now_owner = seen.owner() or ""
-        moment = shown_since or _first_answer(seen, now_owner, since) or since
-        stamped_s = since.wall_s if shown_since is None else 0.0
-        shown = self._looks.seconds_until_shown(now_owner, max(stamped_s, moment.wall_s - 1))
+        changed = _first_answer(seen, now_owner, since) or since
+        counted_from = shown_since or changed
+        shown = self._looks.seconds_until_shown(now_owner, changed.wall_s, counted_from.wall_s)
         self._say(f"  Owner {owner} -> {now_owner}; visible after {_seconds(shown)}")
         return shown
 
