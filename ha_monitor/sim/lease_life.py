@@ -111,24 +111,22 @@ class Life:
 
     def _run(self) -> None:
         self._is_planned = False
-        if not self.is_alive:
-            return
-        if self.stalled_until_ns > self.world.agenda.now_ns:
-            self._plan()
-            return
-        while self._inbox or self._todo:
+        while self._may_step():
             if self._todo:
                 self._todo.popleft()()
-            else:
+            elif self._inbox:
                 item = self._inbox.popleft()
                 self._todo.append(lambda item=item: self._take(item))  # type: ignore[misc]
+            else:
+                self.waited_since_ns = self.now_ns()
+                return
+            self.world.check()
             self.world.draws_stall(self)
-            if self.stalled_until_ns > self.world.agenda.now_ns:
-                self._plan()
-                return
-            if not self.is_alive:
-                return
-        self.waited_since_ns = self.now_ns()
+        if self.is_alive:
+            self._plan()
+
+    def _may_step(self) -> bool:
+        return self.is_alive and self.stalled_until_ns <= self.world.agenda.now_ns
 
     def now_ns(self) -> int:
         """The own Lease clock."""

@@ -288,9 +288,13 @@ class LeaseWorld:
 
     def _run_until(self, until_ns: int) -> None:
         while self.agenda.run_one(until_ns):
-            self.events += 1
-            check_single_answer(self.answering())
-            check_single_lease(self.holding())
+            self.check()
+
+    def check(self) -> None:
+        """Safety, after each step of a process and each thing that happens to it."""
+        self.events += 1
+        check_single_answer(self.answering())
+        check_single_lease(self.holding())
 
     def answering(self) -> dict[str, list[str]]:
         """Whose kernel answers for the group."""

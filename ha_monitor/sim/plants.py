@@ -7,9 +7,9 @@ docs/lease.md; three come in pairs, because each half alone is covered by anothe
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ha_monitor.core.bids import Bid, Sending
 from ha_monitor.core.leases import (
@@ -25,7 +25,7 @@ from ha_monitor.core.voter import Grant, GroupMemory, VoterSeat
 from ha_monitor.messages import Accept, Answer, Asked, LeaseMessage, Propose
 from ha_monitor.model import Ballot, Timing
 from ha_monitor.sim.network import Weather
-from ha_monitor.timebase import SECOND
+from ha_monitor.timebase import MS, SECOND
 
 if TYPE_CHECKING:
     from ha_monitor.sim.lease_life import Life
@@ -33,8 +33,16 @@ if TYPE_CHECKING:
 
 GROUP = "www"
 LONG = Timing(2 * SECOND, 10 * SECOND)  # where a thousandth of a Lease is longer than three round trips
+NO_CHANGE: Mapping[str, Any] = {}
+UNSTEADY: Mapping[str, Any] = {"is_wall_steady": False}
+SHORT = Timing(200 * MS, SECOND)
+LATE: Mapping[str, Any] = {
+    "timing": SHORT,
+    "weather": Weather(loss=0.1, late=0.3, late_ns=SECOND),
+    "faults": ("cut", "one_way"),
+}
 # What lost its memory must have forgotten a promise that somebody still builds on.
-AMBUSHED = {
+AMBUSHED: Mapping[str, Any] = {
     "is_wall_steady": False,
     "faults": ("ambush", "crash", "cut", "hang"),
     "weather": Weather(),
@@ -284,27 +292,27 @@ def _simple(
     plant_name: str,
     seat: type[VoterSeat] = VoterSeat,
     seeker: type[LeaseSeeker] = LeaseSeeker,
-    **climate: object,
+    climate: Mapping[str, Any] = NO_CHANGE,
 ) -> None:
     def changed(_: LeasePlant, drawn: Climate) -> Climate:
-        return replace(drawn, **climate)  # type: ignore[arg-type]  # names and types stand below
+        return replace(drawn, **climate)
 
     members = {"name": plant_name, "seat": seat, "seeker": seeker, "climate": changed}
     LEASE_PLANTS[plant_name] = type(plant_name, (LeasePlant,), members)()
 
 
-_simple("lease-from-arrival", seeker=ArrivalSeeker)
-_simple("late-accept-extends", seeker=LateAcceptSeeker)
+_simple("lease-from-arrival", seeker=ArrivalSeeker, climate=LATE)
+_simple("late-accept-extends", seeker=LateAcceptSeeker, climate=LATE)
 _simple("accepts-added-up", seeker=AddingSeeker)
 _simple("release-clears-any", seat=ForgetfulSeat)
 _simple("own-vote-unasked", seeker=OwnVoteSeeker)
-_simple("ballot-used-on", seeker=UsedOnSeeker)
-_simple("adopted-from-held", seeker=AdoptingSeeker)
-_simple("no-drift-margin", seeker=NoMarginSeeker, timing=LONG)
+_simple("ballot-used-on", seeker=UsedOnSeeker, climate=UNSTEADY)
+_simple("adopted-from-held", seeker=AdoptingSeeker, climate=UNSTEADY)
+_simple("no-drift-margin", seeker=NoMarginSeeker, climate={"timing": LONG})
 _simple("always-open", seat=GenerousSeat)
 _simple("not-open-proposed-and-unmarked", seat=UnmarkedSeat, seeker=CarelessSeeker)
-_simple("life-ignored-and-unmarked", seat=UnmarkedLifelessSeat, seeker=LifelessSeeker, **AMBUSHED)
-_simple("life-ignored-and-ballot-above", seat=LaxSeat, seeker=LifelessSeeker, **AMBUSHED)
+_simple("life-ignored-and-unmarked", seat=UnmarkedLifelessSeat, seeker=LifelessSeeker, climate=AMBUSHED)
+_simple("life-ignored-and-ballot-above", seat=LaxSeat, seeker=LifelessSeeker, climate=AMBUSHED)
 _simple("asks-only-once", seeker=ResignedSeeker)
 
 
@@ -347,6 +355,10 @@ class LateTimeout(LeasePlant):
     """The kernel's timeout is computed at the grant; a stall may lie between computing and writing it."""
 
     name = "timeout-computed-then-written"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Without other faults, so that somebody can take over during the stall."""
+        return replace(drawn, weather=Weather(), faults=("pause",), stall=0.0)
 
     def arm(self, life: Life, arm: Arm) -> None:
         """Nothing before asking."""
@@ -426,11 +438,6 @@ class FallingEpochs(LeasePlant):
     def new_seeker(self, host: Host) -> LeaseSeeker:
         """A counter from nothing."""
         return self._seeker(host, host.world.rng.getrandbits(64), 0)
-
-
-def names() -> Iterable[str]:
-    """All planted bugs of the Lease-only world."""
-    return LEASE_PLANTS.keys()
 
 
 def lease_plant(name: str) -> LeasePlant:
