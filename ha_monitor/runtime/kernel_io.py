@@ -179,6 +179,8 @@ class ServiceKernel:
 
     def probe(self, resources: Sequence[str], at_ns: int) -> list[ev.Event]:
         """Ask the network; answers come later. Where nothing can be asked nobody answers."""
+        # A Node met within the last seconds still announces what it had: that is no stranger.
+        self._try(lambda: self._net.learn_node_macs(self._peers))
         if not self._try(lambda: self._net.probe(self._names.addresses(resources), at_ns)):
             return []
         return [ev.DuplicateProbed(self._names.group_of(name), name, "") for name in resources]
