@@ -11,6 +11,13 @@ from ha_monitor.publish.facts import EVENT_KEY
 COLUMNS = 24
 SIMPLE_GRAPH_PROTOTYPE = "3"  # of an item prototype; "2" is a graph prototype's
 
+# In percent of the tile's height. The tile's head names the item: only its value is shown below, small
+# enough for a word with its number in brackets.
+_TILE_LOOKS: tuple[Yaml, ...] = tuple(
+    {"type": "INTEGER", "name": name, "value": value}
+    for name, value in (("show", "2"), ("decimal_size", "20"), ("value_size", "22"), ("units_size", "20"))
+)
+
 _TILES = {
     HostKind.CLUSTER: (
         ("State", "ha.cluster.state"),
@@ -60,8 +67,8 @@ def dashboard(template: str, kind: HostKind, uuid: str) -> Yaml:
 def _tiles(template: str, tiles: Sequence[tuple[str, str]]) -> Iterator[Yaml]:
     width = COLUMNS // len(tiles)
     for number, (name, key) in enumerate(tiles):
-        field: Yaml = {"type": "ITEM", "name": "itemid", "value": {"host": template, "key": key}}
-        yield _widget("ITEM", name, (number * width, 0, width, 3), [field])
+        item: Yaml = {"type": "ITEM", "name": "itemid", "value": {"host": template, "key": key}}
+        yield _widget("ITEM", name, (number * width, 0, width, 3), [*_TILE_LOOKS, item])
 
 
 def _events(template: str, top: int) -> Yaml:
