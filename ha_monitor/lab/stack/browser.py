@@ -23,7 +23,7 @@ from typing import Any
 from ha_monitor.lab.stack.hosts import StackError, StackHost
 
 WIDTH, HEIGHT, HEIGHT_MAX = 1400, 900, 3000
-ANSWER_WITHIN_S = 30.0
+ANSWER_WITHIN_S = 60.0
 STOP_WITHIN_S = 5.0
 CHUNK = 1 << 16
 EVENTS_MAX = 10_000
@@ -50,8 +50,11 @@ _LOOK = """JSON.stringify({
     text: document.body ? document.body.innerText : "",
     asks_password: document.querySelector("input[type=password]") !== null,
     complaints: Array.from(document.querySelectorAll(".msg-bad, .msg-global")).map(e => e.innerText),
-    is_loading: document.querySelector(".is-loading") !== null,
+    is_loading: document.readyState !== "complete" || document.querySelector("[class*=is-loading]") !== null,
 })"""
+# Zabbix scrolls inside of its wrapper, other pages as a whole.
+_HEIGHT = """Math.max(document.documentElement.scrollHeight,
+    ...Array.from(document.querySelectorAll(".wrapper, main")).map(each => each.scrollHeight))"""
 
 
 @dataclass(frozen=True)
@@ -125,17 +128,20 @@ class Browser:
 
     def look(self, url: str, status: int) -> Page:
         """Return what the tab shows now; `url` and `status` are those of `open`."""
-        answer = self._call("Runtime.evaluate", expression=_LOOK, returnByValue=True)
-        if "exceptionDetails" in answer:
-            raise StackError(f"{url} cannot be looked at: {answer['exceptionDetails'].get('text')}")
-        seen = json.loads(answer["result"]["value"])
+        seen = json.loads(self._evaluate(_LOOK))
         seen["complaints"] = tuple(seen["complaints"])
         return Page(url=url, status=status, **seen)
 
+    def click(self, selector: str) -> None:
+        """Click the first element that the CSS selector finds, if there is one."""
+        self._evaluate(f"document.querySelector({json.dumps(selector)})?.click()")
+
+    def grow(self) -> None:
+        """Make the tab as high as its page, up to HEIGHT_MAX; what it shows may load again."""
+        self._set_height(min(max(HEIGHT, int(self._evaluate(_HEIGHT))), HEIGHT_MAX))
+
     def picture(self) -> bytes:
-        """Return the tab as PNG, grown to the page's whole height up to HEIGHT_MAX."""
-        content = self._call("Page.getLayoutMetrics")["cssContentSize"]
-        self._set_height(min(max(HEIGHT, int(content["height"])), HEIGHT_MAX))
+        """Return the tab as PNG."""
         answer = self._call("Page.captureScreenshot", format="png")
         return base64.b64decode(answer["data"])
 
@@ -165,6 +171,12 @@ class Browser:
         for domain in ("Page", "Network", "Runtime"):
             self._call(f"{domain}.enable")
         self._set_height(HEIGHT)
+
+    def _evaluate(self, expression: str) -> Any:
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise StackError(f"the page cannot be looked at: {answer['exceptionDetails'].get('text')}")
+        return answer["result"].get("value")
 
     def _set_height(self, height: int) -> None:
         size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}

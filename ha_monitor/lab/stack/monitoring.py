@@ -164,14 +164,13 @@ api = "{self.inner_url}/zabbix"
     def shot_of_zabbix_problems(self, expected: Iterable[str]) -> Shot:
         """The page with the problems, recent ones that are over included."""
         url = f"{self.inner_url}/zabbix/zabbix.php?action=problem.view"
-        return Shot("zabbix-problems", url, tuple(expected))
+        return Shot("zabbix-problems", url, tuple(expected), click=".tabfilter-item-label.expanded a")
 
     def shot_of_zabbix_dashboard(self, host: str, expected: Iterable[str]) -> Shot:
         """The dashboard that a host has from its template. Raises StackError if Zabbix lacks the host."""
         action = f"host.dashboard.view&hostid={self.zabbix.host_id(host)}"
-        return Shot(
-            "zabbix-dashboard", f"{self.inner_url}/zabbix/zabbix.php?action={action}", tuple(expected)
-        )
+        url = f"{self.inner_url}/zabbix/zabbix.php?action={action}"
+        return Shot("zabbix-dashboard", url, tuple(expected), click=".ui-tabs-active .btn-time")
 
     def pictures(self, shots: Iterable[Shot], directory: Path) -> tuple[Path, ...]:
         """Take pictures of pages below `inner_url`, logged in to Zabbix. Raises PictureRefused."""

@@ -23,6 +23,8 @@ COLOURS_MIN = 16
 COMMONEST_SHARE_MAX = 0.995
 WORDS_WITHIN_S = 20.0
 RELOAD_AFTER_S = 4.0
+SETTLE_WITHIN_S = 10.0
+QUIET_LOOKS = 3
 LOOK_EVERY_S = 0.2
 TIMEOUT_S = 15
 # A fact's own text may say that something was not found: a server's words count in the title alone.
@@ -46,11 +48,15 @@ class PictureRefused(StackError):
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture to be taken: the page, the words that must be on it, the file's name."""
+    """A picture to be taken: the file's name, the page, the words that must be on it.
+
+    `click` finds by CSS what is clicked first, say to fold away a form that hides the contents.
+    """
 
     name: str
     url: str
     expected: tuple[str, ...]
+    click: str = ""
 
 
 def judge_page(page: Page, expected: Sequence[str]) -> None:
@@ -85,8 +91,13 @@ def judge_picture(picture: bytes, where: str) -> None:
 def take(browser: Browser, shot: Shot, directory: Path, within_s: float = WORDS_WITHIN_S) -> Path:
     """Take one picture into `directory`. Raises PictureRefused with the last reason at the end."""
     deadline = time.monotonic() + within_s
-    while not _shows(browser, shot, deadline):
+    while (status := _opened(browser, shot, deadline)) is None:
         pass
+    if shot.click:
+        browser.click(shot.click)
+    browser.grow()
+    _let_settle(browser)
+    judge_page(browser.look(shot.url, status), shot.expected)
     picture = browser.picture()
     judge_picture(picture, shot.url)
     directory.mkdir(parents=True, exist_ok=True)
@@ -95,8 +106,8 @@ def take(browser: Browser, shot: Shot, directory: Path, within_s: float = WORDS_
     return target
 
 
-def _shows(browser: Browser, shot: Shot, deadline: float) -> bool:
-    """Load the page and watch it for a while; False if it should be loaded anew.
+def _opened(browser: Browser, shot: Shot, deadline: float) -> int | None:
+    """Load the page and watch it for a while; its status, or None if it should be loaded anew.
 
     Zabbix's widgets fill in after the page is there, Nagios's pages change only when loaded again.
     A login or an error page does not get better: it is refused at once.
@@ -104,17 +115,23 @@ def _shows(browser: Browser, shot: Shot, deadline: float) -> bool:
     status = browser.open(shot.url)
     reload_at = time.monotonic() + RELOAD_AFTER_S
     while True:
-        page = browser.look(shot.url, status)
         try:
-            judge_page(page, shot.expected)
-            if not page.is_loading or time.monotonic() >= deadline:
-                return True
+            judge_page(browser.look(shot.url, status), shot.expected)
+            return status
         except PictureRefused as refused:
             if refused.reason in ("login", "error") or time.monotonic() >= deadline:
                 raise
         if time.monotonic() >= reload_at:
-            return False
+            return None
         time.sleep(LOOK_EVERY_S)
+
+
+def _let_settle(browser: Browser) -> None:
+    """Wait until nothing has been loading for a moment; a page that never rests is taken as it is."""
+    deadline, quiet = time.monotonic() + SETTLE_WITHIN_S, 0
+    while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+        quiet = 0 if browser.look("", 0).is_loading else quiet + 1
 
 
 def zabbix_session(web_url: str, password: str) -> str:
