@@ -156,7 +156,7 @@ def _crash_service(lab: Lab, blow: Blow) -> None:
 def web_servers(host: Host) -> list[Any]:
     """The processes of the group's web server."""
     names = ("nginx", "apache2")
-    return [p for p in host.processes() if p.argv[0].rpartition("/")[2].split(":")[0] in names]
+    return [p for p in host.processes() if p.argv[0].split(":")[0].rpartition("/")[2] in names]
 
 
 # Network

@@ -208,3 +208,21 @@ def test_an_unknown_process_link_and_host_without_power_are_named(healed: Lab):
     strike(healed, "power-off")
     with pytest.raises(LabError, match="pub2: has no power; heal it first"):
         strike(healed, "freeze")
+
+
+def test_service_crash_takes_the_master_of_a_web_server_and_its_workers():
+    class Process:
+        def __init__(self, *argv: str) -> None:
+            self.argv = argv
+
+    class Machine:
+        def processes(self) -> list[Process]:
+            return [
+                Process("nginx: master process /usr/sbin/nginx -e /run/e.log -c /etc/lab-web/nginx.conf"),
+                Process("nginx: worker process"),
+                Process("/usr/sbin/apache2", "-D", "FOREGROUND"),
+                Process("/bin/sh", "-c", "/etc/lab-web/control status"),
+            ]
+
+    struck = faults.web_servers(Machine())  # type: ignore[arg-type]
+    assert [p.argv[0].split()[0] for p in struck] == ["nginx:", "nginx:", "/usr/sbin/apache2"]
