@@ -169,6 +169,8 @@ class CoreProcess:
         if isinstance(self._kernel, ServiceKernel):
             for event in self._kernel.prepare():
                 self._stepper.feed(event)
+        for note in self._transitions.last_notes():
+            self._stepper.feed(ev.TransitionStamped(note))
         self._share_sockets()
         self._say_scheduling()
         self._guard.send({"kind": "ready"})

@@ -48,7 +48,7 @@ class Guard:
         self._core: CoreHandle | None = None  # None only while a back-off lasts
         self._next: tuple[Generation, CoreHandle] | None = None  # warms up for a planned restart
         self._next_bound_ns = 0
-        self._helpers = Helpers(self._tell_core, self._scribe.log, self._now)
+        self._helpers = Helpers(self._tell_of_helper, self._scribe.log, self._now)
         self._bring_down = BringDown(self._current.config, self._current.is_witness)
         self._is_stopping = False
         self._stop_bound_ns = 0
@@ -110,6 +110,10 @@ class Guard:
     def _tell_core(self, message: Mapping[str, Any]) -> None:
         if self._core:
             self._core.channel.send(message)
+
+    def _tell_of_helper(self, message: Mapping[str, Any]) -> None:
+        self._tell_core(message)
+        self._slow_tick_ns = 0  # the list of processes is out of date
 
     def _read_core(self) -> None:
         core = self._core

@@ -54,9 +54,11 @@ class TransitionOutbox:
         self._number = 0
         self.dropped = 0
         self._waiting: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, dict[str, Any]] = {}  # of each group, made here
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             kept = json.loads(self._path.read_bytes())
-            self._waiting = {str(row["ident"]): row for row in kept[-KEPT_MAX:]}
+            self._waiting = {str(row["ident"]): row for row in kept["waiting"][-KEPT_MAX:]}
+            self._last = {str(row["group"]): row for row in kept["last"]}
 
     def next_ident(self) -> str:
         """Unique: Node, Incarnation and number."""
@@ -66,7 +68,7 @@ class TransitionOutbox:
     def put(self, note: TransitionNote) -> Mapping[str, Any]:
         """Keep one until it is acknowledged; as the publisher gets it."""
         row = {**asdict(note), "phases_ms": dict(note.phases_ms)}
-        self._waiting[note.ident] = row
+        self._waiting[note.ident] = self._last[note.group] = row
         while len(self._waiting) > KEPT_MAX:
             del self._waiting[next(iter(self._waiting))]
             self.dropped += 1
@@ -82,8 +84,17 @@ class TransitionOutbox:
         """What must be sent again."""
         return list(self._waiting.values())
 
+    def last_notes(self) -> list[TransitionNote]:
+        """The latest of each group that this host made, for a new core that knows of none."""
+        notes = []
+        for row in self._last.values():
+            with contextlib.suppress(TypeError, AttributeError):
+                notes.append(TransitionNote(**{**row, "phases_ms": tuple(row["phases_ms"].items())}))
+        return notes
+
     def _store(self) -> None:
         new = self._path.with_suffix(".new")
+        kept = {"waiting": list(self._waiting.values()), "last": list(self._last.values())}
         with contextlib.suppress(OSError):  # tmpfs; if it is full they still wait in memory
-            new.write_text(json.dumps(list(self._waiting.values())), encoding="utf-8")
+            new.write_text(json.dumps(kept), encoding="utf-8")
             new.replace(self._path)

@@ -1,7 +1,7 @@
 """Transitions wait for the publisher's word, over a restart of the core, within a bound."""
 
 from ha_monitor.messages import TransitionNote
-from ha_monitor.runtime.transitions import KEPT_MAX, TransitionOutbox, line_of
+from ha_monitor.runtime.transitions import TransitionOutbox, line_of
 
 
 def note(ident, **changes):
@@ -28,12 +28,22 @@ def test_next_core_sends_what_the_last_one_could_not(tmp_path):
     assert (row["ident"], row["phases_ms"]) == ("1", {"total": 5.0})
 
 
-def test_oldest_are_dropped_and_counted_past_the_bound(tmp_path):
+def test_oldest_are_dropped_and_counted_past_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("ha_monitor.runtime.transitions.KEPT_MAX", 5)
     outbox = TransitionOutbox(tmp_path, "pub2", 7)
-    for number in range(KEPT_MAX + 2):
+    for number in range(5 + 2):
         outbox.put(note(str(number)))
     assert outbox.dropped == 2
     assert idents(outbox)[0] == "2"
+
+
+def test_next_core_knows_the_latest_transition_of_each_group(tmp_path):
+    outbox = TransitionOutbox(tmp_path, "pub2", 7)
+    latest = note("2", phases_ms=(("total", 5.0),))
+    outbox.put(note("1"))
+    outbox.put(latest)
+    outbox.acknowledge("2")
+    assert TransitionOutbox(tmp_path, "pub2", 8).last_notes() == [latest]
 
 
 def test_damaged_file_is_no_obstacle(tmp_path):
