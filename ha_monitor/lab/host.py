@@ -317,10 +317,15 @@ class Host:
             for name in kinds:
                 fds[name] = os.open(f"/proc/{init.pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
                 stack.callback(os.close, fds[name])
+            root = os.open(f"/proc/{init.pid}/root", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, root)
 
             def enter_rest() -> None:
                 for name, kind in _NAMESPACES.items():
                     kernel.setns(fds[name], kind)
+                # Joining a mount namespace leads to the machine's root, also out of a chroot.
+                os.fchdir(root)
+                os.chroot(".")
 
             yield lambda: kernel.setns(fds["pid"], kernel.CLONE_NEWPID), enter_rest
 
