@@ -46,6 +46,7 @@ from ha_monitor.timebase import SECOND
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
+SUCCESSOR_BEATS = 4  # by which others stand back for a named successor: a busy host may be late, not dead
 MOVES_KEPT = 100
 
 
@@ -249,7 +250,7 @@ class Tenure:
             return 0
         ranks = placement.rank(self.spec, situation.me.name, situation.node_peers)
         if self._successor_named >= 0:
-            ranks += 1
+            ranks += SUCCESSOR_BEATS
         patience = ranks * interval
         grace_end_ns = situation.started_at_ns + situation.config.start_grace_ns
         is_first_start = at_ns < grace_end_ns and not self.passage.owner

@@ -207,6 +207,21 @@ def test_a_restarted_core_keeps_the_group_while_it_has_not_looked_at_the_service
     assert world.owners() == ["pub2"]
 
 
+def test_a_named_successor_that_is_a_little_late_still_gets_the_group(world):
+    world["pub3"].core.situation.accuse_from_ns = world.now_ns + 300 * MS
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(1)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.SWITCHOVER_ORDERED
+
+
+def test_a_named_successor_that_dies_is_not_waited_for_as_long_as_a_lease(world):
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.power_off("pub3")
+    world.run(0.8)
+    assert world.owners() == ["pub2"]
+
+
 def test_maintenance_moves_nothing_and_ends_by_itself(world):
     world.order("mon", ev.MaintenanceOrdered(MaintenanceNote(0, 5 * SECOND, "kernel", "alice")))
     world.run(0.5)
