@@ -12,6 +12,7 @@ from ha_monitor.lab.stack.hosts import StackError
 from ha_monitor.lab.stack.monitoring import Monitoring
 from ha_monitor.lab.stack.nagios_status import ServiceShown
 from ha_monitor.lab.stack.screenshots import Shot
+from ha_monitor.publish.declare import REFRESH_S
 from ha_monitor.publish.facts import EVENT_KEY, TICK_KEY
 
 CLUSTER = "web"
@@ -21,6 +22,7 @@ ZABBIX_KEYS = ("ha.cluster.state", "ha.cluster.nodes.online", "ha.cluster.votes"
                f"ha.group.state[{SERVICE_GROUP}]", f"ha.group.owners[{SERVICE_GROUP}]",
                f"ha.group.last.cause[{SERVICE_GROUP}]")  # fmt: skip
 LOOK_EVERY_S = 0.2
+SILENT_MAX_S = 2.5 * REFRESH_S
 HOSTS = (CLUSTER, *NODES, WITNESS)
 
 
@@ -55,6 +57,19 @@ class Looks:
         ]
         zabbix = [f"Zabbix: {p.host}/{p.name} ({p.severity})" for p in self._monitoring.zabbix.problems()]
         return nagios + zabbix
+
+    def silent(self) -> list[str]:
+        """Hosts of which Nagios has heard nothing lately, although everything is told again and again."""
+        newest: dict[str, int] = dict.fromkeys(HOSTS, 0)
+        for service in self._monitoring.nagios.services():
+            if service.is_passive_result and service.host in newest:
+                newest[service.host] = max(newest[service.host], service.last_check_ms)
+        now_ms = time.time() * 1000
+        return [
+            f"Nagios heard nothing of {host} for {(now_ms - at_ms) / 1000:.0f} s"
+            for host, at_ms in newest.items()
+            if now_ms - at_ms > SILENT_MAX_S * 1000
+        ]
 
     def wait_all_ok(self, within_s: float) -> list[str]:
         """Wait until both show nothing but OK; what is left at the end."""

@@ -14,7 +14,7 @@ from ha_monitor.lab.cast import NODES, SERVICE_V4, WITNESS
 from ha_monitor.lab.daemons import CONFIG, VIP_LINES, Daemons, config_text
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
-from ha_monitor.lab.roles import daemon_processes
+from ha_monitor.lab.roles import ROLES, daemon_processes
 from ha_monitor.lab.stack import web
 from ha_monitor.lab.stack.hosts import write_file
 from ha_monitor.lab.stack.monitoring import Monitoring
@@ -98,6 +98,23 @@ class Stage:
             for name in VOTERS
         }
 
+    def processes(self) -> dict[str, dict[str, int]]:
+        """Each voter's processes of ha-monitor: role to pid as the machine counts."""
+        return {name: self._processes_on(name) for name in VOTERS}
+
+    def _processes_on(self, name: str) -> dict[str, int]:
+        host = self.lab.host(name)
+        return {role: p.pid for role in ROLES for p in daemon_processes(host, role)[:1]}
+
+    def stopped(self) -> list[str]:
+        """Processes of ha-monitor that somebody stopped (SIGSTOP) and did not continue."""
+        return [
+            f"{name}'s {role} is stopped"
+            for name, roles in self.processes().items()
+            for role, pid in roles.items()
+            if _is_stopped(pid)
+        ]
+
     def access(self) -> dict[str, str]:
         """Where the web pages are for a browser on this machine, and how to sign in."""
         url = self.monitoring.web_url
@@ -107,6 +124,13 @@ class Stage:
             "Zabbix user": ADMIN,
             "Zabbix password": self.monitoring.remembered.zabbix_password,
         }
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def _pss(pid: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from ha_monitor.lab.problems import LabError
 ALL_OK_WITHIN_S = 45.0
 FAILBACK_WITHIN_S = 40.0
 WATCH_S = 10.0
+SETTLED_AFTER_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,15 @@ STEPS = (
 class Story:
     """Plays the steps on a stage and fills the report."""
 
-    def __init__(self, stage: Stage, report: Report, pictures: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        report: Report,
+        pictures: Path,
+        say: Callable[[str], None],
+        steps: Sequence[Step] = STEPS,
+    ) -> None:
+        self._steps = steps
         self._stage = stage
         self._report = report
         self._pictures = pictures
@@ -57,7 +66,7 @@ class Story:
         """The whole story, from rest to rest."""
         with Observation(self._stage.lab) as seen:
             self._at_rest(seen)
-            for step in STEPS:
+            for step in self._steps:
                 self._play(step, seen)
                 if step.is_failback_awaited:
                     self._failback(step, seen)
@@ -72,21 +81,27 @@ class Story:
         self._say("normal operation: both systems must show nothing but OK")
         self._stage.daemons.wait_settled()
         self._report.not_ok = self._looks.wait_all_ok(ALL_OK_WITHIN_S)
+        before = self._stage.processes()
         since = _Moment.now()
         seen.wait_until(time.monotonic_ns() + round(3e9))
         self._record("normal operation", "none", seen, since, since, outage_max_ms=20)
+        self._look_at_processes("normal operation", before, "")
 
     def _play(self, step: Step, seen: Observation) -> None:
         self._say(step.title)
         self._stage.daemons.wait_settled()
         owner = _owner(seen)
         fault = faults.fault_named(step.fault)
+        before = self._stage.processes()
         since = _Moment.now()
         visible: dict[str, float | None] = {}
         try:
             faults.strike(self._stage.lab, fault.blow(owner, **step.chosen))
+            self.struck(owner)
             held_until = time.monotonic() + measure.held_for_s(fault, self._stage.timing)
             if step.is_pictured:
+                # The old Owner may have answered a moment ago: look when its Lease is surely over.
+                seen.wait_until(since.monotonic_ns + round(SETTLED_AFTER_S * 1e9))
                 visible = self._visible(seen, owner, since)
                 self._take_pictures(step.fault, (owner,))
             time.sleep(max(0.0, held_until - time.monotonic()))
@@ -101,6 +116,21 @@ class Story:
             step.title, step.fault, seen, since, healed, owner, visible,
             outage_max_ms=step.outage_max_ms, until_ns=watched_ns,
         )  # fmt: skip
+        self._look_at_processes(step.title, before, owner)
+
+    def struck(self, host: str) -> None:
+        """A fault has struck this host: the place for tests to break more."""
+
+    def _look_at_processes(self, title: str, before: Mapping[str, Mapping[str, int]], struck: str) -> None:
+        """Nobody but the fault may have ended or stopped a process, and all must still report."""
+        changed = [
+            f"{name}'s {role} is another process than before, though nothing struck it"
+            for name, roles in self._stage.processes().items()
+            for role, pid in roles.items()
+            if name != struck and before[name].get(role) != pid
+        ]
+        found = [*changed, *self._stage.stopped(), *self._looks.silent()]
+        self._report.failures.extend(f"{title}: {line}" for line in found)
 
     def _failback(self, step: Step, seen: Observation) -> None:
         """The preferred Node is back: the group returns to it by itself, if it had moved."""
