@@ -117,11 +117,14 @@ class Host:
         process = self.popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env)
         try:
             out, err = process.communicate(stdin, timeout=timeout)
-        except subprocess.TimeoutExpired:
+        except BaseException as error:
+            # Also when interrupted: a child that nobody reaps keeps the whole host from ending.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise LabError(f"{self.name}: {' '.join(argv)}: still running after {timeout:g} s") from None
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise LabError(f"{self.name}: {' '.join(argv)}: still running after {timeout:g} s") from None
+            raise
         if check and process.returncode != 0:
             raise LabError(
                 f"{self.name}: {' '.join(argv)}: exit {process.returncode}: {(err or out).strip()}"

@@ -71,22 +71,28 @@ def pid_inside(pid: int) -> int | None:
 
 
 def kill_and_reap(process: ProcessId) -> None:
-    """End this very process and wait until it is gone.
+    """End this very process and wait until it runs no more.
 
-    When it is process 1 of a host, all processes of that host are gone with it.
+    When it is process 1 of a host, no process of that host runs any more either.
     """
     if not process.is_alive():
         return
-    os.kill(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + _DEATH_TIMEOUT_S
-    while process.is_alive():
-        if time.monotonic() > deadline:
-            raise LabError(f"process {process.pid} survives SIGKILL for {_DEATH_TIMEOUT_S:g} s")
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(process.pid, os.WNOHANG)
-        time.sleep(0.001)
+    with contextlib.suppress(*_GONE):
+        namespace = os.stat(f"/proc/{process.pid}/ns/pid").st_ino
+        os.kill(process.pid, signal.SIGKILL)
+        is_host = namespace != os.stat("/proc/self/ns/pid").st_ino
+        deadline = time.monotonic() + _DEATH_TIMEOUT_S
+        while process.is_alive() or (is_host and _runs_any(namespace)):
+            if time.monotonic() > deadline:
+                raise LabError(f"process {process.pid} survives SIGKILL for {_DEATH_TIMEOUT_S:g} s")
+            time.sleep(0.001)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process.pid, os.WNOHANG)
+
+
+def _runs_any(pid_namespace: int) -> bool:
+    found = (ProcessId.of(pid) for pid in pids_in_namespace("pid", pid_namespace))
+    return any(process is not None and process.is_alive() for process in found)
 
 
 def end_all_in_network(path: str) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 from ha_monitor.lab.problems import LabError
 
+_PF_EXITING = 0x4  # in the flags of /proc/PID/stat
+
 
 @dataclass(frozen=True)
 class ProcessId:
@@ -32,9 +34,14 @@ class ProcessId:
         return cls(pid, int(fields[19])) if fields else None
 
     def is_alive(self) -> bool:
-        """Whether this very process still runs; one that waits to be reaped does not."""
+        """Whether this very process still runs; one that is ending or waits to be reaped does not.
+
+        Process 1 of a host ends for as long as anybody has not reaped a child inside it.
+        """
         fields = _stat(self.pid)
-        return fields is not None and int(fields[19]) == self.started and fields[0] not in "ZX"
+        if fields is None or int(fields[19]) != self.started:
+            return False
+        return fields[0] not in "ZX" and not int(fields[6]) & _PF_EXITING
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -95,6 +95,17 @@ def test_a_spawned_daemon_outlives_its_caller_and_is_reaped_by_the_host(lab: Lab
     assert not os.path.exists(f"/proc/{daemon.pid}")
 
 
+def test_power_off_does_not_wait_for_a_caller_that_reaps_nothing(lab: Lab):
+    host = lab.host("client")
+    process = host.popen(["sleep", "1000"])
+    began = time.monotonic()
+    host.power_off()
+    assert time.monotonic() - began < 2
+    assert not host.is_on()
+    host.power_on()
+    assert process.wait(timeout=5) == -9
+
+
 def test_a_program_that_takes_too_long_is_ended_with_its_children(lab: Lab):
     with pytest.raises(LabError, match=r"still running after 0\.2 s"):
         lab.host("client").exec(["sh", "-c", "sleep 1000 & wait"], timeout=0.2)
