@@ -57,6 +57,7 @@ class Story:
     ) -> None:
         self._steps = steps
         self._stage = stage
+        self._watched = _Moment.now()  # until when the last step was judged
         self._report = report
         self._pictures = pictures
         self._say = say
@@ -139,7 +140,7 @@ class Story:
             return
         title = f"return and failback after {step.fault}"
         self._say(title)
-        since = _Moment.now()
+        since = self._watched  # it may have begun while the systems were still being read
         returned = seen.wait_for(lambda: seen.owner() == last.owner_before, FAILBACK_WITHIN_S)
         if not returned:
             self._report.failures.append(f"{title}: the group did not go back to {last.owner_before}")
@@ -220,6 +221,7 @@ class Story:
             outage_max_ms=outage_max_ms,
         )
         self._report.steps.append(step)
+        self._watched = since.at(until_ns)
         self._say(f"  {measure.sentence(run)}, {asked.lost} of {asked.sent} requests lost")
 
     def _count_transitions(self, seen: Observation) -> None:
