@@ -57,6 +57,7 @@ class Story:
     ) -> None:
         self._steps = steps
         self._stage = stage
+        self._changes_at_rest = self._transitions_at_rest = 0
         self._watched = _Moment.now()  # until when the last step was judged
         self._report = report
         self._pictures = pictures
@@ -87,6 +88,8 @@ class Story:
         seen.wait_until(time.monotonic_ns() + round(3e9))
         self._record("normal operation", "none", seen, since, since, outage_max_ms=20)
         self._look_at_processes("normal operation", before, "")
+        # What moved before this moment was the start; from here on everything is counted.
+        self._changes_at_rest, self._transitions_at_rest = _changes(seen), self._looks.transitions()
 
     def _play(self, step: Step, seen: Observation) -> None:
         self._say(step.title)
@@ -225,14 +228,13 @@ class Story:
         self._say(f"  {measure.sentence(run)}, {asked.lost} of {asked.sent} requests lost")
 
     def _count_transitions(self, seen: Observation) -> None:
-        """Changes of the answering host as the observer saw them, and the first start before it looked."""
-        hosts = [answer.host for answer in seen.probe.answers]
-        changes = sum(1 for before, after in itertools.pairwise(hosts) if before != after)
-        self._report.transitions_made = 1 + changes
+        """Changes of the answering host since the rest at the beginning, and what Zabbix holds of them."""
+        self._report.transitions_made = _changes(seen) - self._changes_at_rest
+        wanted = self._transitions_at_rest + self._report.transitions_made
         deadline = time.monotonic() + ALL_OK_WITHIN_S
-        while time.monotonic() < deadline and self._looks.transitions() < self._report.transitions_made:
+        while time.monotonic() < deadline and self._looks.transitions() < wanted:
             time.sleep(0.5)
-        self._report.transitions_in_zabbix = self._looks.transitions()
+        self._report.transitions_in_zabbix = self._looks.transitions() - self._transitions_at_rest
 
     def _take_pictures(self, when: str, words: tuple[str, ...]) -> None:
         self._say(f"  pictures of Nagios and Zabbix ({when})")
@@ -262,6 +264,12 @@ def _first_answer(seen: Observation, host: str, since: _Moment) -> _Moment | Non
     if not answers or answers[0].host == host:
         return None
     return next((since.at(a.first_ns) for a in answers if a.host == host), None)
+
+
+def _changes(seen: Observation) -> int:
+    """How often another host answered than before, since the observer began."""
+    hosts = [answer.host for answer in seen.probe.answers]
+    return sum(1 for before, after in itertools.pairwise(hosts) if before != after)
 
 
 def _owner(seen: Observation) -> str:
