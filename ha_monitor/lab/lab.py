@@ -90,6 +90,14 @@ class Lab:
             if not was_up:
                 self.down()
 
+    @contextlib.contextmanager
+    def claimed(self, purpose: str) -> Iterator[None]:
+        """Keep others from doing the same thing in this lab for the time of the block."""
+        with _locked(self.directory / f"{purpose}.lock") as lock:
+            if lock is None:
+                raise LabError(f"lab {self.name}: another process is {purpose} here; wait for it")
+            yield
+
     def status(self) -> dict[str, object]:
         """What stands: hosts with their power and processes, active faults."""
         state = self.state.read()

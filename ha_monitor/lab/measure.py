@@ -94,7 +94,7 @@ def measure(
         raise LabError(f"lab {lab.name} suffers from {struck} already: ha-monitor lab heal")
     result = Measurement(fault, timing)
     settler = Daemons(lab)
-    with Observation(lab, address) as seen:
+    with lab.claimed("measuring"), Observation(lab, address) as seen:
         for number in range(1, runs + 1):
             say(f"{fault}: run {number} of {runs}: waiting until all is well")
             settler.wait_settled()

@@ -10,8 +10,9 @@ from ha_monitor.lab import faults
 from ha_monitor.lab.cast import SERVICE_V4
 from ha_monitor.lab.faults import FAULTS
 from ha_monitor.lab.lab import Lab
-from ha_monitor.lab.measure import Measurement, Run, held_for_s, play
+from ha_monitor.lab.measure import Measurement, Run, held_for_s, measure, play
 from ha_monitor.lab.observation import Observation
+from ha_monitor.lab.problems import LabError
 from tests.lab.trivial_owner import disown, own
 
 pytestmark = pytest.mark.lab
@@ -112,6 +113,17 @@ def test_an_interrupted_run_is_healed(owned: Lab, monkeypatch: pytest.MonkeyPatc
         play(owned, FAULTS["power-off"], seen, hold_s=1)
     assert owned.host("pub2").is_on()
     assert faults.active(owned) == []
+
+
+def test_two_measurements_at_once_are_refused(lab: Lab):
+    with lab.claimed("measuring"), pytest.raises(LabError, match="another process is measuring here"):
+        measure(Lab(lab.name), "kill")
+
+
+def test_a_lab_that_suffers_already_is_not_measured(owned: Lab):
+    faults.strike(owned, FAULTS["unplug"].blow("pub3"))
+    with pytest.raises(LabError, match="suffers from unplug at pub3 already: ha-monitor lab heal"):
+        measure(owned, "kill")
 
 
 def test_the_json_has_exactly_the_keys_of_the_promise():
