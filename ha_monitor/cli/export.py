@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ha_monitor.cli import export_nagios, export_systemd, export_zabbix
+from ha_monitor.cli import export_facts, export_nagios, export_systemd, export_zabbix
 
 PROGRAMS = (
     export_nagios,
     export_zabbix,
+    export_facts,
     export_systemd,
 )  # each with add_parser(subparsers), as a verb's module has it
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
-from ha_monitor.publish.scopes import CLUSTER, NODE, witness_node
+from ha_monitor.publish.scopes import CLUSTER, NODE, is_ready, witness_node
 from ha_monitor.publish.shapes import (
     BAD,
     GRAVE,
@@ -45,7 +45,7 @@ def _mode_says(s: Subject) -> str:
 def _node_says(s: Subject) -> str:
     n = s.row
     load = f"owns {n.groups_active} groups" if n.groups_active else "owns nothing"
-    ready = "" if n.eligible else f", takes nothing over: {n.eligible_reason or 'no reason known'}"
+    ready = "" if is_ready(n) else f", takes nothing over: {n.eligible_reason or 'no reason known'}"
     return f"{n.state}, {load}{ready}"
 
 
@@ -359,7 +359,7 @@ NODE_FACTS: tuple[Fact, ...] = (
         "Ready for a Takeover",
         "Whether it could take a group over now.",
         "eligible",
-        lambda s: s.row.eligible,
+        lambda s: is_ready(s.row),
         alarm(
             Below(1),
             "not ready for a Takeover",

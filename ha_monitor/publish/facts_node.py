@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
-from ha_monitor.publish.scopes import SELF, SELF_NODE, SINK
+from ha_monitor.publish.scopes import SELF, SELF_NODE, SINK, is_ready
 from ha_monitor.publish.shapes import (
     BAD,
     GRAVE,
@@ -32,7 +32,7 @@ def _self_says(s: Subject) -> str:
 
 
 def _ready_says(s: Subject) -> str:
-    return "could take a group over" if s.row.eligible else (s.row.eligible_reason or "not ready")
+    return "could take a group over" if is_ready(s.row) else (s.row.eligible_reason or "not ready")
 
 
 def _sum_of(s: Subject, reasons: tuple[str, ...]) -> int:
@@ -217,7 +217,7 @@ SELF_NODE_FACTS: tuple[Fact, ...] = (
         "Ready for a Takeover",
         "Whether this Node could take a group over now.",
         "eligible",
-        lambda s: s.row.eligible,
+        lambda s: is_ready(s.row),
         alarm(
             Below(1),
             "not ready for a Takeover",

@@ -22,6 +22,11 @@ def witness_node(view: View) -> NodeView | None:
     return next((node for node in view.nodes if node.is_witness), None)
 
 
+def is_ready(node: NodeView) -> bool:
+    """Whether the Node could take over what it may own. A group that is not meant for it is no obstacle."""
+    return node.eligible or node.eligible_reason == "not in prefer"
+
+
 def _groups(view: View) -> tuple[GroupView, ...]:
     # Pseudo-groups such as the reporter's Lease have no Resources and are nobody's business.
     return tuple(group for group in view.groups if not group.name.startswith("_"))

@@ -6,7 +6,7 @@ import pytest
 
 from ha_monitor.publish.snapshot import snapshots, tells_cluster
 from ha_monitor.view import SinkView
-from tests.views import ADDRESS, GROUP, RESOURCE, healthy, link
+from tests.views import ADDRESS, GROUP, RESOURCE, healthy, link, node
 
 
 def value(view, scope, ident, names=()):
@@ -89,6 +89,13 @@ def test_sinks_of_this_host_are_told():
     view = replace(healthy("mon"), sinks=(sink,))
     assert value(view, "sink", "ha.sink.state", ("zabbix",)) == 1
     assert value(view, "sink", "ha.sink.queue", ("zabbix",)) == 12
+
+
+def test_a_group_that_is_not_meant_for_a_node_is_no_obstacle():
+    nodes = (node("pub2", is_self=True, eligible=False, eligible_reason="not in prefer"),)
+    assert value(replace(healthy(), nodes=nodes), "self-node", "ha.node.eligible") == 1
+    nodes = (node("pub2", is_self=True, eligible=False, eligible_reason="standby"),)
+    assert value(replace(healthy(), nodes=nodes), "self-node", "ha.node.eligible") == 0
 
 
 def test_names_are_made_safe():
