@@ -8,7 +8,7 @@ import time
 from ha_monitor import client
 from ha_monitor.cli.verify import group_of, is_settled_on, wait_until
 from ha_monitor.errors import ControlError
-from ha_monitor.view import View
+from ha_monitor.view import GroupView, View
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,7 +35,15 @@ def run(args: argparse.Namespace) -> int:
         is_other = group.owner == args.to if args.to else group.owner != before.owner
         return bool(group.owner) and is_other and is_settled_on(group, group.owner)
 
-    view = wait_until(is_moved, args.timeout)
+    def is_over(view: View) -> bool:
+        return is_moved(view) or is_back(group_of(view, args.group), before)
+
+    view = wait_until(is_over, args.timeout)
+    if view is not None and not is_moved(view):
+        raise ControlError(
+            f"group {args.group} is on {before.owner} again: nobody took it over;"
+            f" see `ha-monitor explain {args.group}`"
+        )
     if view is None:
         group = group_of(client.fetch_view(), args.group)
         raise ControlError(
@@ -46,3 +54,8 @@ def run(args: argparse.Namespace) -> int:
     took = f"{(time.monotonic() - began) * 1000:.0f} ms"
     print(f"{args.group}: {before.owner or 'nobody'} -> {owner}, verified after {took}")
     return 0
+
+
+def is_back(group: GroupView, before: GroupView) -> bool:
+    """Whether the Owner let go as ordered and had to start again: a transition to where it was before."""
+    return group.last.ident != before.last.ident and is_settled_on(group, before.owner)

@@ -213,6 +213,9 @@ def _owner_by_hearsay(tenure: Tenure, at_ns: int) -> tuple[str, GroupState, Ball
     owner, epoch = (told[0], told[1]) if told else (held[0], held[1]) if held else (-1, NO_BALLOT)
     if owner in (-1, situation.me.index):
         return "", tenure.runner.state, NO_BALLOT
+    if any(p.voter.index == owner and p.is_mutual(at_ns) for p in situation.node_peers):
+        # It is heard and claims nothing: the grant is what a lost race left behind with a minority.
+        return "", GroupState.STOPPED, NO_BALLOT
     return situation.config.voters[owner].name, GroupState.RUNNING, epoch
 
 

@@ -52,6 +52,12 @@ def test_switch_that_is_not_seen_to_be_done_fails(daemon, capsys, changes):
     assert "did not settle within" in capsys.readouterr().err
 
 
+def test_switch_after_which_the_old_owner_had_to_start_again_fails_at_once(daemon, capsys):
+    daemon(lambda view, order: with_group(view, last=replace(view.groups[0].last, ident="another")))
+    assert cli.main(["switch", "www", "--timeout", "30"]) == 2
+    assert "www is on pub2 again: nobody took it over" in capsys.readouterr().err
+
+
 def test_switch_is_not_done_while_the_old_owner_still_has_the_address(daemon):
     def react(view, order):
         two = tuple(replace(a, holders=2) for a in view.groups[0].addresses)
