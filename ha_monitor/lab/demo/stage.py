@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +47,11 @@ class Stage:
         self.say("hosts pub2, pub3, mon, client, arp")
         self.lab.up()
         self._configure()
-        with ThreadPoolExecutor(2) as pool:
-            self.say("Nagios, Zabbix, PostgreSQL and web pages on mon; ha-monitor on pub2, pub3, mon")
-            monitoring = pool.submit(self._up_monitoring, local_port)
-            cluster = pool.submit(self._up_cluster)
-            monitoring.result()
-            cluster.result()
+        self.say("Nagios, Zabbix, PostgreSQL and web pages on mon")
+        self._up_monitoring(local_port)
+        # Not before Zabbix knows the hosts: values that it refuses for long are a warning in both.
+        self.say("ha-monitor on pub2, pub3, mon")
+        self._up_cluster()
         self.visitors.start()
 
     def _configure(self) -> None:
