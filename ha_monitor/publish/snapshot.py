@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ha_monitor.publish.declare import Fact, HostKind, Scope, Service, Subject, Value, safe_name
 from ha_monitor.publish.facts import facts_of, scopes
+from ha_monitor.publish.scopes import self_node
 from ha_monitor.view import View
 
 
@@ -50,10 +51,17 @@ class Snapshot:
         )
 
 
+WITNESS_WAITS_S = 10
+
+
 def tells_cluster(view: View) -> bool:
-    """Whether this voter speaks for the cluster: the reporter, or a Witness that sees no Node online."""
+    """Whether this voter speaks for the cluster: the reporter, or a Witness that sees no Node online.
+
+    A Witness that has just started sees nobody yet: it waits, else it would talk over the reporter.
+    """
     if view.role == "witness":
-        return view.nodes_online == 0
+        me = self_node(view)
+        return view.nodes_online == 0 and me is not None and me.uptime_s >= WITNESS_WAITS_S
     return view.reporter == view.self_name
 
 

@@ -22,10 +22,19 @@ def test_each_tells_its_own_host_and_only_the_reporter_the_cluster(name, hosts):
     assert [s.host for s in snapshots(healthy(name))] == hosts
 
 
+def witness(**changes):
+    nodes = (*healthy("mon").nodes[:2], node("mon", is_self=True, uptime_s=60))
+    return replace(healthy("mon"), nodes=nodes, **changes)
+
+
 def test_the_witness_tells_the_cluster_only_while_it_sees_no_node_online():
-    assert not tells_cluster(healthy("mon"))
-    assert tells_cluster(replace(healthy("mon"), nodes_online=0))
-    assert not tells_cluster(replace(healthy("mon"), nodes_online=1, reporter="mon"))
+    assert not tells_cluster(witness())
+    assert tells_cluster(witness(nodes_online=0))
+    assert not tells_cluster(witness(nodes_online=1, reporter="mon"))
+
+
+def test_a_witness_that_just_started_does_not_talk_over_the_reporter():
+    assert not tells_cluster(replace(healthy("mon"), nodes_online=0))
 
 
 def test_unknown_values_are_not_told():

@@ -58,7 +58,7 @@ def test_several_results_in_one_spool_file_are_read_in_their_order(told):
 def test_a_stopped_nagios_is_an_error_of_the_command_file(told):
     told.monitoring.stop()
     try:
-        with pytest.raises(SinkError, match="Nagios is not running|No such file"):
+        with pytest.raises(SinkError, match=r"Nagios is not running|No such file"):
             CommandFileSink(told.lab.host("mon").path(COMMAND_FILE)).send(
                 batch(CheckResult("web", "HA mode", 0, "x", time.time_ns()))
             )
