@@ -41,7 +41,7 @@ from ha_monitor.runtime.pulse import PULSE_NS, Pulse
 from ha_monitor.runtime.realtime import Realtime, become_realtime, still_garbage
 from ha_monitor.runtime.transitions import TransitionOutbox
 from ha_monitor.runtime.view_out import ViewOut, process_views
-from ha_monitor.runtime.voter_file import VoterFile, new_incarnation, take_seat
+from ha_monitor.runtime.voter_file import VoterFile, is_volatile, new_incarnation, take_seat
 from ha_monitor.timebase import MS, lease_clock_ns, wall_clock_ns
 from ha_monitor.view import AddressView
 from ha_monitor.wire.seal import Endpoint, Opener, Sealer
@@ -173,6 +173,7 @@ class CoreProcess:
             self._stepper.feed(ev.TransitionStamped(note))
         self._share_sockets()
         self._say_scheduling()
+        self._say_where_state_lies()
         self._guard.send({"kind": "ready"})
         run(self._core, self._stepper, self._sources(), lease_clock_ns)
         self._view_out.tick(lease_clock_ns())
@@ -270,6 +271,11 @@ class CoreProcess:
             line += (
                 f"memory {'locked' if self._realtime.is_locked else 'not locked'}; a Lease needs more room"
             )
+            self._guard.send({"kind": "log", "level": "warning", "line": line})
+
+    def _say_where_state_lies(self) -> None:
+        if not is_volatile(paths.run_dir()):
+            line = f"{paths.run_dir()} is not on tmpfs: each vote waits for a disk"
             self._guard.send({"kind": "log", "level": "warning", "line": line})
 
     def _complete_address(self, address: AddressView) -> AddressView:
