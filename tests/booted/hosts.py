@@ -146,7 +146,7 @@ class BootedHost:
             "nsenter",
             f"--target={leader}",
             "--all",
-            "--wd=/",
+            "--wdns=/",
             "/bin/sh",
             "-ec",
             f"cd {cwd}\n{script}",
@@ -238,8 +238,9 @@ def sweep():
 
 
 def _remove(cluster, hosts):
-    for host in hosts:
-        host.remove()
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        for removal in [pool.submit(host.remove) for host in hosts]:
+            removal.result()
     ip_batch([f"netns del {cluster}-sw"], force=True)
     with contextlib.suppress(OSError):  # others may use it, or something before us made it
         NSPAWN_DIRECTORY.rmdir()
