@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,23 @@ from ha_monitor.timebase import MS, SECOND, lease_clock_ns, wall_clock_ns
 from ha_monitor.view import SinkView, TransitionView, View, read_transition, read_view
 
 CHANGE_NS = 100 * MS  # of one host, changes are told no more often than this
+# After a change the former reporter may still have a call on its way that a healed network delivers late,
+# and Nagios lets that older result win: so the new state is repeated soon, for a while.
+UNSETTLED_NS = 20 * SECOND
+REFRESH_UNSETTLED_NS = 3 * SECOND
 TICK_NS = SECOND  # view.json, and another try with what could not be kept
 STALE_NS = 3 * SECOND  # the core sends a view every second
 FLUSH_S = 2.0
 UNKEPT_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """What a host was told last, when, and since when it is so."""
+
+    signature: tuple[object, ...]
+    told_ns: int
+    changed_ns: int
 
 
 class Publisher:
@@ -62,7 +75,7 @@ class Publisher:
         self._tells: bool | None = None  # the cluster's host; None: not known yet in this life
         self._view: View | None = None
         self._is_told = True
-        self._told: dict[str, tuple[tuple[object, ...], int]] = {}  # host: signature, when
+        self._told: dict[str, _Telling] = {}  # by host
         self._unkept: dict[str, TransitionView] = {}
         self.rejected = 0  # messages that were no view and no transition
         self.open_outboxes()
@@ -127,10 +140,11 @@ class Publisher:
     def _due_ns(self, snapshot: Snapshot, at_ns: int) -> int:
         if snapshot.host not in self._told:
             return at_ns
-        signature, told_ns = self._told[snapshot.host]
-        if signature != snapshot.signature():
-            return told_ns + CHANGE_NS
-        return told_ns + REFRESH_S * SECOND
+        last = self._told[snapshot.host]
+        if last.signature != snapshot.signature():
+            return last.told_ns + CHANGE_NS
+        is_settled = last.told_ns - last.changed_ns > UNSETTLED_NS
+        return last.told_ns + (REFRESH_S * SECOND if is_settled else REFRESH_UNSETTLED_NS)
 
     def _tell_host(self, view: View, snapshot: Snapshot, at_ns: int) -> None:
         results = check_results(snapshot, self._judge)
@@ -139,7 +153,9 @@ class Publisher:
         zabbix = [value.parcel() for value in trap_values(snapshot)]
         for courier in self._couriers:
             self._put(courier, zabbix if courier.sink.policy.keeps_history else nagios)
-        self._told[snapshot.host] = (snapshot.signature(), at_ns)
+        last, signature = self._told.get(snapshot.host), snapshot.signature()
+        changed_ns = last.changed_ns if last and last.signature == signature else at_ns
+        self._told[snapshot.host] = _Telling(signature, at_ns, changed_ns)
 
     def _tell_cluster_or_not(self, tells: bool) -> None:
         """When somebody else tells the cluster now, what waits here would overwrite what is newer."""
