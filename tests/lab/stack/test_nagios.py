@@ -32,7 +32,7 @@ def shown_with(monitoring, service: str, output: str) -> ServiceShown:
         seen = monitoring.nagios.service("pub2", service)
         return seen if seen.output.strip() == output else None
 
-    return wait_for(f"{service} with {output!r}", look, within_s=6)
+    return wait_for(f"{service} with {output!r}", look, within_s=30)
 
 
 def send_nsca(monitoring, stack_lab, line: str):

@@ -33,7 +33,7 @@ def test_pictures_of_both_systems_show_what_they_should(monitoring, tmp_path):
     shots = [
         monitoring.shot_of_nagios_services(["HA group www"]),
         Shot("dashboard", f"{zabbix}dashboard.view", ("Zabbix server is running", "System information")),
-        monitoring.shot_of_zabbix_problems(["Recent problems", "Duration"]),
+        monitoring.shot_of_zabbix_problems(["Recovery time", "Duration"]),
     ]
     taken = monitoring.pictures(shots, tmp_path)
     assert [file.name for file in taken] == ["nagios-services.png", "dashboard.png", "zabbix-problems.png"]
