@@ -49,6 +49,7 @@ from ha_monitor.timebase import MS, SECOND
 from ha_monitor.view import View
 
 SPREAD_FOR_NS = 3 * SECOND  # how long notes of transitions ride on heartbeats
+TELL_UNSAVED_EVERY_NS = 10 * SECOND
 COUNTER_SAVED_EVERY = 1024  # ballots between two writes of the highest counter
 
 
@@ -85,8 +86,11 @@ class ClusterCore:
         self._has_begun = False
         self._beat_is_due = False
         self._greetings: set[int] = set()
+        self._greet_from_ns: dict[int, int] = {}  # nobody is greeted more than four times a beat
         self._spread: list[tuple[int, TransitionNote]] = []  # (until, note)
         self._goodbye: tuple[Heartbeat, ...] = ()
+        self._is_unsaved = False
+        self._tell_unsaved_from_ns = 0
         self._saved_counter = counter_floor
         self._reporter = ""
 
@@ -103,6 +107,9 @@ class ClusterCore:
         self._note_stall(event, at_ns)
         for tenure in self.tenures.values():
             tenure.expire(at_ns)
+        if self._is_unsaved:
+            # Once more: nothing built on it may be said before it is written. Not in the step of the refusal.
+            self._is_unsaved, situation.seat.is_dirty = False, True
         self._HANDLERS[type(event)](self, event, at_ns)
         if at_ns >= self._next_beat_ns:
             self._beat(at_ns)
@@ -242,7 +249,7 @@ class ClusterCore:
         was_away = not peer.is_mutual(at_ns)
         peer.hear(heartbeat, event.arrived_ns, situation.me.index, is_mutual)
         if not is_mutual:
-            self._greetings.add(heartbeat.sender)
+            self._greet(heartbeat.sender, at_ns)
             return
         if was_away:
             self._reappeared(at_ns)
@@ -251,6 +258,12 @@ class ClusterCore:
             self._take_message(peer, message, at_ns)
         for request in heartbeat.requests:
             self.switches.take(request, at_ns)
+
+    def _greet(self, sender: int, at_ns: int) -> None:
+        """Answer at once who does not know this life yet; bounded, or two such ones would never rest."""
+        if at_ns >= self._greet_from_ns.get(sender, 0):
+            self._greet_from_ns[sender] = at_ns + self.situation.config.timing.interval_ns // 4
+            self._greetings.add(sender)
 
     def _take_reports(self, peer: Peer, heartbeat: Heartbeat, at_ns: int) -> None:
         if self.situation.take_maintenance(heartbeat.report.maintenance, at_ns):
@@ -304,7 +317,11 @@ class ClusterCore:
         self.tenures[event.group].take_armed(event, at_ns)
 
     def _voter_state_saved(self, event: ev.VoterStateSaved, at_ns: int) -> None:
-        if not event.is_saved:
+        if event.is_saved:
+            return
+        self._is_unsaved = True
+        if at_ns >= self._tell_unsaved_from_ns:
+            self._tell_unsaved_from_ns = at_ns + TELL_UNSAVED_EVERY_NS
             self.situation.log("the voter's state cannot be written: after a restart it abstains", "error")
 
     def _address_closed(self, event: ev.AddressClosed, at_ns: int) -> None:

@@ -205,6 +205,7 @@ class Endpoint:
     def __init__(self, sealer: Sealer, opener: Opener) -> None:
         self._sealer = sealer
         self._opener = opener
+        self._named: dict[tuple[int, str], int] = {}  # by receiver and Link: candidate named last, 0 if none
 
     @property
     def rejected(self) -> Mapping[str, int]:
@@ -213,7 +214,12 @@ class Endpoint:
 
     def packets(self, heartbeat: Heartbeat) -> tuple[bytes, ...]:
         """What to send, in order; usually one packet. For the guard's goodbye: seal anew at each renewal."""
-        if candidate := self._opener.candidate(heartbeat.receiver):
+        route = heartbeat.receiver, heartbeat.link
+        candidate = self._opener.candidate(heartbeat.receiver)
+        # In turn with the life that is believed: if both ends held a replay for a candidate and named nothing
+        # else, neither would ever hear its own life named again.
+        self._named[route] = candidate if self._named.get(route, 0) != candidate else 0
+        if self._named[route]:
             heartbeat = replace(heartbeat, hears_incarnation=candidate)
         return tuple(self._sealer.seal(part) for part in split(heartbeat, BODY_MAX))
 

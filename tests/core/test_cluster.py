@@ -1,5 +1,7 @@
 """The whole core among its like: what an operator would tell, in a small world without faults of its own."""
 
+from dataclasses import replace
+
 import pytest
 
 from ha_monitor.core import actions as ac
@@ -379,3 +381,31 @@ def test_explain_says_why_and_what_comes_next(world):
         "If pub3 fails, nobody can take it over.",
         "It does not go back to pub2 by itself (failback never).",
     )
+
+
+def test_voter_state_that_could_not_be_written_is_written_before_the_next_answer(world):
+    world.run(1)
+    member = world["pub3"]
+    now = world.now_ns
+    refused = member.core.step(ev.VoterStateSaved(False), now)
+    assert not [
+        a for a in refused if isinstance(a, ac.SaveVoterState)
+    ]  # else it would be refused without end
+    following = member.core.step(ev.DeadlinePassed(), now)
+    assert isinstance(following[0], ac.SaveVoterState)
+    lines = [a.line for a in (*refused, *following) if isinstance(a, ac.Log)]
+    assert lines == ["the voter's state cannot be written: after a restart it abstains"]
+
+
+def test_stranger_life_that_never_names_us_is_answered_four_times_a_beat_at_most(world):
+    world.run(1)
+    member, other = world["pub3"], world["pub2"]
+    member.actions.clear()
+    hello = next(a.heartbeat for a in other.of(ac.SendHeartbeat) if a.heartbeat.receiver == 1)
+    unknown = replace(hello, hears_incarnation=0)
+    sent = []
+    for number in range(100):
+        event = ev.HeartbeatReceived(unknown, world.now_ns + number)
+        actions = member.core.step(event, world.now_ns + number)
+        sent += [a for a in actions if isinstance(a, ac.SendHeartbeat) and a.heartbeat.receiver == 0]
+    assert len(sent) <= 2 * len(member.core.situation.peers[0].links)

@@ -223,6 +223,24 @@ def test_two_voters_meet_and_one_restarts():
     assert opened.is_addressed
 
 
+def test_two_voters_that_both_hold_an_old_life_for_a_candidate_hear_each_other_again():
+    ends = endpoint(0), endpoint(1)
+
+    def say(index, at):
+        names = {"incarnation": LIVES[index], "hears_incarnation": LIVES[1 - index]}
+        heartbeat = beat(sender=index, receiver=1 - index, echo_sent_ns=at - 50, sent_ns=at, **names)
+        (packet,) = ends[index].packets(heartbeat)
+        return ends[1 - index].open(packet, "lan", at).is_addressed
+
+    assert say(0, 100)
+    assert say(1, 100)
+    for index in (0, 1):
+        old = beat(sender=1 - index, receiver=index, incarnation=0xDEAD + index, hears_incarnation=0)
+        assert not ends[index].open(sealer().seal(old), "lan", 110).is_news
+    heard = [(say(0, at), say(1, at)) for at in range(200, 1000, 100)]
+    assert heard[3:] == [(True, True)] * 5
+
+
 def test_a_long_heartbeat_leaves_as_several_packets_and_arrives_whole():
     here, there = endpoint(1), endpoint(0)
     packets = there.packets(full_beat(16))
