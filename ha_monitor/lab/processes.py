@@ -78,9 +78,9 @@ def kill_and_reap(process: ProcessId) -> None:
     if not process.is_alive():
         return
     with contextlib.suppress(*_GONE):
-        namespace = os.stat(f"/proc/{process.pid}/ns/pid").st_ino
+        namespace, inside = os.stat(f"/proc/{process.pid}/ns/pid").st_ino, pid_inside(process.pid)
         os.kill(process.pid, signal.SIGKILL)
-        is_host = namespace != os.stat("/proc/self/ns/pid").st_ino
+        is_host = inside == 1 and namespace != os.stat("/proc/self/ns/pid").st_ino
         deadline = time.monotonic() + _DEATH_TIMEOUT_S
         while process.is_alive() or (is_host and _runs_any(namespace)):
             if time.monotonic() > deadline:

@@ -16,6 +16,7 @@ import ha_monitor
 from ha_monitor.lab.cast import CAST
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
+from ha_monitor.lab.processes import kill_and_reap
 
 pytestmark = pytest.mark.lab
 
@@ -161,3 +162,11 @@ def test_a_checkout_that_only_root_may_enter_is_open_to_unprivileged_processes(o
     )  # fmt: skip
     assert done.stdout.strip() == str(package), done.stderr
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+def test_killing_one_process_of_a_host_does_not_wait_for_the_others(lab: Lab) -> None:
+    host = lab.host("client")
+    victim = host.spawn(["sleep", "60"])
+    kill_and_reap(victim)
+    assert not victim.is_alive()
+    assert host.is_on()
