@@ -41,6 +41,7 @@ CHANGE_NS = 100 * MS  # of one host, changes are told no more often than this
 # and Nagios lets that older result win: so the new state is repeated soon, for a while.
 UNSETTLED_NS = 20 * SECOND
 REFRESH_UNSETTLED_NS = 3 * SECOND
+CLUSTER_VOICE = ""  # stands for the cluster's host among the names of groups
 TICK_NS = SECOND  # view.json, and another try with what could not be kept
 STALE_NS = 3 * SECOND  # the core sends a view every second
 FLUSH_S = 2.0
@@ -72,7 +73,7 @@ class Publisher:
         self._unopened: dict[str, tuple[Sink, str]] = {sink.name: (sink, "") for sink in sinks}
         self._couriers: list[Courier] = []
         self._judge = Judge()
-        self._tells: bool | None = None  # the cluster's host; None: not known yet in this life
+        self._voice: frozenset[str] | None = None  # groups owned, and the cluster; None: not known yet
         self._view: View | None = None
         self._is_told = True
         self._told: dict[str, _Telling] = {}  # by host
@@ -127,7 +128,7 @@ class Publisher:
             self._is_told = True
             return again_ns
         view = replace(self._view, sinks=self.sinks())
-        self._tell_cluster_or_not(tells_cluster(view))
+        self._keep_to_own_voice(view)
         taken = snapshots(view)
         due = [self._due_ns(snapshot, at_ns) for snapshot in taken]
         for snapshot, due_ns in zip(taken, due, strict=True):
@@ -157,17 +158,21 @@ class Publisher:
         changed_ns = last.changed_ns if last and last.signature == signature else at_ns
         self._told[snapshot.host] = _Telling(signature, at_ns, changed_ns)
 
-    def _tell_cluster_or_not(self, tells: bool) -> None:
-        """When somebody else tells the cluster now, what waits here would overwrite what is newer."""
-        if tells or self._tells is False:
-            self._tells = tells
+    def _keep_to_own_voice(self, view: View) -> None:
+        """What this voter no longer speaks for is taken back: somebody else tells it now, and newer."""
+        voice = frozenset(g.name for g in view.groups if g.owner == view.self_name)
+        if tells_cluster(view):
+            voice |= {CLUSTER_VOICE}
+        if self._voice is not None and self._voice <= voice:
+            self._voice = voice
             return
         self._told.pop(self._cluster, None)
-        self._judge.forget(self._cluster)
+        if CLUSTER_VOICE not in voice:
+            self._judge.forget(self._cluster)
         with contextlib.suppress(SinkError):
             for courier in self._couriers:
-                courier.outbox.forget_states(self._cluster)
-            self._tells = False
+                courier.retract(self._cluster)
+            self._voice = voice
 
     @staticmethod
     def _put(courier: Courier, parcels: Sequence[Parcel]) -> bool:

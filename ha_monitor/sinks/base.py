@@ -21,3 +21,19 @@ class Sink(Protocol):
 
         Ends within some seconds whatever the other side does.
         """
+
+    def arm(self) -> None:
+        """A batch is about to be fetched: forget an earlier `abort`."""
+
+    def abort(self) -> None:
+        """From another thread: give up states that are on their way, they have become untrue."""
+
+
+class AtOnce:
+    """For sinks whose calls end at once: there is nothing on its way that could be given up."""
+
+    def arm(self) -> None:
+        """Nothing to do."""
+
+    def abort(self) -> None:
+        """Nothing to do."""

@@ -15,12 +15,13 @@ from pathlib import Path
 from ha_monitor.errors import SinkError
 from ha_monitor.publish.nagios import external_command, read_result
 from ha_monitor.publish.outbox import NAGIOS, Delivery, Waiting
+from ha_monitor.sinks.base import AtOnce
 
 PIPE_BUF = 4096  # a write of at most this is whole or not at all
 FULL_WAIT_S = 2.0
 
 
-class CommandFileSink:
+class CommandFileSink(AtOnce):
     """Writes external commands, one write each, so that no two writers mix."""
 
     name = "nagios"

@@ -57,6 +57,7 @@ class Courier:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"courier-{sink.name}", daemon=True)
+        self._fetching = threading.Lock()
         self._lost_ack: tuple[int, ...] = ()  # taken by the sink, but the disk did not let us note it
         self.sent = 0
         self.delay_s = 0.0
@@ -75,6 +76,15 @@ class Courier:
         self._stopping.set()
         self._wake.set()
         self._thread.join(within_s)
+
+    def retract(self, host: str) -> None:
+        """Take back the states of a host that somebody else tells now, also those on their way.
+
+        Raises SinkError when the disk refuses.
+        """
+        with self._fetching:
+            self.sink.abort()
+            self.outbox.forget_states(host)
 
     def view(self, at_ns: int) -> SinkView:
         """How it stands, for facts and people."""
@@ -104,7 +114,9 @@ class Courier:
     def carry_once(self) -> bool:
         """One batch. True when more may wait. Raises SinkError when the sink or the disk fails."""
         self._note(self._lost_ack)
-        batch = self.outbox.batch(self.sink.batch_max, self._wall_ns())
+        with self._fetching:
+            self.sink.arm()
+            batch = self.outbox.batch(self.sink.batch_max, self._wall_ns())
         if not batch:
             return False
         delivery = self._send(batch)

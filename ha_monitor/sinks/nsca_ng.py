@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,13 +36,17 @@ class NscaNgSink:
         self.secret = secret
         self.config = private_dir / "send_nsca.cfg"
         self._program = ""
+        self._lock = threading.Lock()
+        self._is_aborted = False
+        self._running: subprocess.Popen[bytes] | None = None  # a call that carries states
 
     def send(self, batch: Sequence[Waiting]) -> Delivery:
         """Send run by run. Raises SinkError when the first one fails."""
         taken: list[int] = []
         for run in runs(batch):
             try:
-                self._call([external_command(read_result(entry.parcel.body)) for entry in run])
+                commands = [external_command(read_result(entry.parcel.body)) for entry in run]
+                self._call(commands, is_event=run[0].parcel.is_event)
             except SinkError as error:
                 if not taken:
                     raise
@@ -49,24 +54,53 @@ class NscaNgSink:
             taken += [entry.row for entry in run]
         return Delivery(tuple(taken))
 
-    def _call(self, commands: Sequence[str]) -> None:
+    def arm(self) -> None:
+        """A batch is about to be fetched: forget an earlier `abort`."""
+        with self._lock:
+            self._is_aborted = False
+
+    def abort(self) -> None:
+        """End a call that carries states: it may hang in a cut network, to deliver them when that is healed.
+
+        A transition stays true, and a call that was cut off would have to be repeated: it is left alone.
+        """
+        with self._lock:
+            self._is_aborted = True
+            if self._running:
+                self._running.kill()
+
+    def _call(self, commands: Sequence[str], *, is_event: bool) -> None:
         self._write_config()
         argv = [self._find(), "-C", "-c", str(self.config), "-o", str(TIMEOUT_S)]
-        text = "\n".join(commands) + "\n"
+        process = self._start(argv, is_event=is_event)
         try:
-            done = subprocess.run(
-                argv, input=text.encode(), capture_output=True, timeout=KILL_AFTER_S, check=False
-            )
+            out, err = process.communicate(("\n".join(commands) + "\n").encode(), KILL_AFTER_S)
         except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.communicate()
             raise SinkError(
                 f"send_nsca to {self.host}:{self.port}: no end within {KILL_AFTER_S:.0f} s"
             ) from error
-        except OSError as error:
-            raise SinkError(f"{argv[0]}: {error.strerror}") from error
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        finally:
+            with self._lock:
+                self._running = None
+        if process.returncode != 0:
+            said = (err or out).decode(errors="replace").strip().splitlines()
             reason = said[-1] if said else "no reason given"
-            raise SinkError(f"send_nsca to {self.host}:{self.port}: exit code {done.returncode}: {reason}")
+            code = process.returncode
+            raise SinkError(f"send_nsca to {self.host}:{self.port}: exit code {code}: {reason}")
+
+    def _start(self, argv: Sequence[str], *, is_event: bool) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        with self._lock:
+            if self._is_aborted and not is_event:
+                raise SinkError("these states were taken back")
+            try:
+                process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe)
+            except OSError as error:
+                raise SinkError(f"{argv[0]}: {error.strerror}") from error
+            self._running = None if is_event else process
+            return process
 
     def _find(self) -> str:
         """NSCA's old client has the same name and no command mode: ask before trusting."""

@@ -18,12 +18,13 @@ from pathlib import Path
 from ha_monitor.errors import SinkError
 from ha_monitor.publish.nagios import read_result, spool_entry
 from ha_monitor.publish.outbox import NAGIOS, Delivery, Waiting
+from ha_monitor.sinks.base import AtOnce
 
 UNREAD_S = 60  # a file that waits for longer: Nagios is down (its default is to look every 10 s)
 _LETTERS = string.ascii_letters + string.digits
 
 
-class SpoolSink:
+class SpoolSink(AtOnce):
     """Writes check result files."""
 
     name = "nagios"

@@ -16,6 +16,7 @@ from zabbix_utils import ItemValue, ProcessingError, Sender
 from ha_monitor.errors import SinkError
 from ha_monitor.publish.outbox import ZABBIX, Delivery, Waiting, runs
 from ha_monitor.publish.zabbix import read_value
+from ha_monitor.sinks.base import AtOnce
 
 TIMEOUT_S = 5
 CHUNK_MAX = 100
@@ -24,8 +25,11 @@ CHUNK_MAX = 100
 logging.getLogger("zabbix_utils").setLevel(logging.CRITICAL)
 
 
-class ZabbixTrapperSink:
-    """Sends trapper values to one server or proxy."""
+class ZabbixTrapperSink(AtOnce):
+    """Sends trapper values to one server or proxy.
+
+    A late call does little harm here, since Zabbix keeps the stamps of values: nothing is given up.
+    """
 
     name = "zabbix"
     kind = "trapper"

@@ -22,6 +22,7 @@ from ha_monitor.plain import to_plain
 from ha_monitor.publish.outbox import NAGIOS, ZABBIX, Delivery
 from ha_monitor.runtime.ipc import CONFIG_FD, CORE_FD, Channel, make_pair, text_fd
 from ha_monitor.runtime.publisher import Publisher
+from ha_monitor.sinks.base import AtOnce
 from ha_monitor.timebase import MS, SECOND
 from ha_monitor.view import read_view
 from tests.sinks.trapper import FakeTrapper
@@ -38,7 +39,7 @@ CONFIG = ClusterConfig(
 )
 
 
-class Away:
+class Away(AtOnce):
     """A sink that takes nothing, so that the outbox shows what was told."""
 
     batch_max = 10
@@ -113,7 +114,7 @@ def test_a_change_is_repeated_soon_for_a_while(world):
 def test_a_change_is_told_within_100_ms_also_when_it_follows_another_one(world):
     world.tell(healthy())
     world.pass_time(20 * MS)
-    moved = replace(healthy(), groups=(replace(GROUP, owner="pub3"),))
+    moved = replace(healthy(), groups=(replace(GROUP, state="degraded"),))
     again_ns = world.tell(moved)
     assert again_ns == SECOND + 100 * MS
     world.pass_time(80 * MS)
@@ -146,6 +147,16 @@ def test_who_no_longer_tells_the_cluster_takes_back_what_waits_for_it(world):
     assert {host for host, _ in world.raws()} == {"pub2"}
     assert [p.ident for p in world.waiting() if p.is_event] == [STARTED.ident]
     assert not any(p.slot == "web\tHA cluster" for p in world.waiting("nagios"))
+
+
+def test_who_no_longer_owns_a_group_takes_back_its_quiet_word_about_it(world):
+    """It would wipe out the warning of the failure that took the group away."""
+    quiet = "web\tHA event www"
+    world.tell(replace(healthy(), reporter="pub3"))
+    assert quiet in {p.slot for p in world.waiting("nagios")}
+    world.pass_time(SECOND)
+    world.tell(replace(healthy(), reporter="pub3", groups=(replace(GROUP, owner=""),)))
+    assert quiet not in {p.slot for p in world.waiting("nagios")}
 
 
 def test_what_waited_for_the_cluster_from_a_former_life_is_taken_back_too(tmp_path):

@@ -7,12 +7,13 @@ import pytest
 
 from ha_monitor.errors import SinkError
 from ha_monitor.publish.outbox import NAGIOS, ZABBIX, Delivery, Parcel
+from ha_monitor.sinks.base import AtOnce
 from ha_monitor.sinks.courier import BACK_OFF_MAX_S, BackOff, Courier
 from ha_monitor.sinks.store import Outbox
 from ha_monitor.timebase import SECOND
 
 
-class Recorder:
+class Recorder(AtOnce):
     """A sink that does what it is told."""
 
     name, kind, policy, batch_max = "zabbix", "test", ZABBIX, 10

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,32 @@ def test_a_program_that_hangs_is_ended(program, sink, monkeypatch):
     program("exec sleep 60")
     with pytest.raises(SinkError, match="no end within"):
         sink.send(batch("a"))
+
+
+def test_states_on_their_way_can_be_given_up(program, sink):
+    program("exec sleep 60")
+    began = time.monotonic()
+    threading.Timer(0.5, sink.abort).start()
+    with pytest.raises(SinkError, match="exit code -9"):
+        sink.send(batch("a"))
+    assert time.monotonic() - began < 5
+
+
+def test_states_that_were_given_up_before_their_call_are_not_sent(tmp_path, program, sink):
+    program()
+    sink.arm()
+    sink.abort()
+    with pytest.raises(SinkError, match="taken back"):
+        sink.send(batch("a"))
+    assert calls(tmp_path) == []
+    sink.arm()
+    assert sink.send(batch("a")).taken == (0,)
+
+
+def test_a_transition_on_its_way_is_left_alone(tmp_path, program, sink):
+    program("sleep 1; exit 0")
+    threading.Timer(0.3, sink.abort).start()
+    assert sink.send(batch("moved", events=("moved",))).taken == (0,)
 
 
 def test_the_old_nsca_client_of_the_same_name_is_refused(program, sink):

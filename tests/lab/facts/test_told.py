@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ha_monitor.lab import faults
 from ha_monitor.lab.stack import daemons as stack_daemons
 from ha_monitor.lab.stack.nrpe import Nrpe, check_nrpe
 from ha_monitor.lab.stack.zabbix_read import wait_for
@@ -230,6 +231,23 @@ def test_after_its_return_all_is_well_but_the_record_of_what_happened(told):
     wait_for("OK again in Nagios", lambda: {name for _, name, _ in shown_bad(told)} <= record, 90)
     assert set(told.monitoring.nagios.hosts().values()) == {"UP"}
     wait_for("the Node back in Zabbix", lambda: not problem_named(told, "HA node ["), 60)
+
+
+def test_after_a_partition_the_former_owner_does_not_talk_over_the_new_one(told):
+    """Its last call hangs in the cut network, and would arrive when that heals: older, and believed by Nagios."""
+    former = owner(told)
+    taker = other(former)
+    faults.strike(told.lab, faults.fault_named("partition").blow(former, witness=faults.WITNESS_FAR))
+    try:
+        wait_for("the new Owner in Nagios", lambda: f"running on {taker}" in group_shown(told), 20)
+    finally:
+        faults.heal(told.lab)
+    healed = time.monotonic()
+    while time.monotonic() - healed < 12:
+        assert f"running on {taker}" in group_shown(told)
+        assert told.monitoring.nagios.service("web", "HA event www").state == "WARNING"
+        time.sleep(0.3)
+    assert owner(told) == taker
 
 
 def test_a_publisher_that_is_killed_comes_back_and_tells_on(told):
