@@ -11,12 +11,13 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ha_monitor import paths
 from ha_monitor.errors import ControlError
-from ha_monitor.view import View, read_view
+from ha_monitor.view import SinkView, View, read_view
 
 ANSWER_MAX = 4 << 20
 TIMEOUT_S = 3.0
@@ -34,7 +35,17 @@ def fetch_view(timeout_s: float = TIMEOUT_S) -> View:
         text = ask(paths.status_socket(), b"", timeout_s)
     except ControlError as error:
         return _view_of_file(error)
-    return parse_view(text)
+    view = parse_view(text)
+    return replace(view, sinks=_told_sinks(view)) if not view.sinks else view
+
+
+def _told_sinks(view: View) -> tuple[SinkView, ...]:
+    """The core does not know the sinks: the publisher adds them to its file, while it lives."""
+    try:
+        told = parse_view(paths.view_file().read_bytes())
+    except (OSError, ControlError):
+        return ()
+    return told.sinks if abs(view.stamp_ns - told.stamp_ns) <= STALE_S * _SECOND_NS else ()
 
 
 def parse_view(text: bytes | str) -> View:

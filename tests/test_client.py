@@ -8,8 +8,12 @@ import pytest
 
 from ha_monitor import client
 from ha_monitor.errors import ControlError
+from ha_monitor.view import SinkView
 from tests.cli.daemon import PlayedDaemon
 from tests.views import healthy
+
+
+SINK = SinkView("zabbix", "zabbix", "ok", 0, 0, 7, 0, 0, 0.1)
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def place(tmp_path, monkeypatch):
 
 
 def write_file(place, age_s):
-    view = replace(healthy(), stamp_ns=time.time_ns() - int(age_s * 1e9))
+    view = replace(healthy(), stamp_ns=time.time_ns() - int(age_s * 1e9), sinks=(SINK,))
     (place / "view.json").write_text(json.dumps(view, default=vars))
     return view
 
@@ -29,6 +33,15 @@ def test_view_comes_from_the_daemon_when_it_answers(place):
     told = replace(healthy(), state="degraded")
     daemon = PlayedDaemon(place, told, None)
     assert client.fetch_view().state == "degraded"
+    daemon.close()
+
+
+def test_sinks_are_added_from_the_publishers_file_while_that_is_fresh(place):
+    view = write_file(place, 0)
+    daemon = PlayedDaemon(place, replace(view, sinks=()), None)
+    assert client.fetch_view().sinks == view.sinks
+    daemon.view = replace(daemon.view, stamp_ns=view.stamp_ns + 60 * 10**9)
+    assert client.fetch_view().sinks == ()
     daemon.close()
 
 

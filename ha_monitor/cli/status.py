@@ -46,6 +46,7 @@ def lines_of(view: View, wall_ns: int) -> list[str]:
         "",
         *_table(("GROUP", "STATE", "OWNER", "CANDIDATES", "LEASE LEFT"), map(_group_row, view.groups)),
         *_resources(view),
+        *_sinks(view),
         *_last(view, wall_ns),
     ]
 
@@ -96,6 +97,11 @@ def _resources(view: View) -> list[str]:
         for resource in group.resources
     ]
     return ["", *_table(("RESOURCE HERE", "GROUP", "STATE", "DETAIL"), rows)] if rows else []
+
+
+def _sinks(view: View) -> list[str]:
+    rows = [(sink.name, sink.state, str(sink.queue), str(sink.dropped), sink.detail) for sink in view.sinks]
+    return ["", *_table(("TOLD TO", "STATE", "WAITING", "DROPPED", "DETAIL"), rows)] if rows else []
 
 
 def _last(view: View, wall_ns: int) -> list[str]:

@@ -6,6 +6,7 @@ becomes events. The Witness has no service addresses and uses `no_kernel.NoKerne
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -15,10 +16,12 @@ from ha_monitor.model import ClusterConfig, Protection, Voter
 from ha_monitor.net import service_address as net
 from ha_monitor.net.monitor import CarrierChanged
 from ha_monitor.runtime.net_names import AddressNames
-from ha_monitor.timebase import SECOND
+from ha_monitor.timebase import MS, SECOND
 
 REPAIR_SHOWN_NS = 10 * SECOND  # how long the protection counts as lower after somebody removed our rules
 MACS_EVERY_NS = 10 * SECOND
+LOOK_EVERY_NS = 250 * MS
+LOOK_AT = 4  # addresses in one look: each costs the kernel a list of the host's addresses
 
 
 class Kernel(Protocol):
@@ -55,6 +58,9 @@ class ServiceKernel:
         self._net = addresses
         self._clock = clock
         self._level = (Protection.BEST_EFFORT, "not judged yet")
+        self._lost: set[str] = set()  # service addresses whose device has no carrier, or that have none
+        self._round = deque(self._names.all_resources())
+        self._look_ns = 0
         self._repaired_ns = 0
         self._repaired_by = ""
         self._missing = ""
@@ -80,18 +86,23 @@ class ServiceKernel:
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` has something to do."""
-        return self._net.next_deadline_ns()
+        planned = self._net.next_deadline_ns()
+        return self._look_ns if planned is None else min(planned, self._look_ns)
 
     def read(self, at_ns: int) -> list[ev.Event]:
         """What the kernel tells on its own."""
         return self._told(self._net.read(at_ns), at_ns) + self._judge(at_ns)
 
     def tick(self, at_ns: int) -> list[ev.Event]:
-        """Announcements and probes that are due."""
-        if at_ns - self._macs_ns >= MACS_EVERY_NS:
-            self._macs_ns = at_ns
+        """Announcements and probes that are due; and now and then a look at what stands."""
+        events = self._told(self._net.tick(at_ns), at_ns)
+        if at_ns >= self._look_ns:
+            self._look_ns = at_ns + LOOK_EVERY_NS
+            events += self._look_for_carrier()
+        if at_ns >= self._macs_ns:
+            self._macs_ns = at_ns + MACS_EVERY_NS
             self._net.learn_node_macs(self._peers)
-        return self._told(self._net.tick(at_ns), at_ns) + self._judge(at_ns)
+        return events + self._judge(at_ns)
 
     def _told(self, told: Iterable[net.NetEvent], at_ns: int) -> list[ev.Event]:
         return [event for one in told for event in self._events_of(one, at_ns)]
@@ -113,12 +124,32 @@ class ServiceKernel:
         return [ev.DuplicateProbed(self._names.group_of(name), name, one.mac)]
 
     def _carrier(self, device: str, is_up: bool) -> list[ev.Event]:
-        names = self._names.all_resources()
-        bearing = tuple(name for name in names if self.device(name) == device)
+        names = [name for name in self._names.all_resources() if self.device(name) == device]
+        changed = tuple(name for name in names if (name in self._lost) is is_up)
         links = [link for link, own in self._me.addresses.items() if self._net.device_of(own) == device]
-        if not bearing and not links:
+        if not changed and not links:
             return []
-        return [ev.CarrierChanged(links[0] if links else "", bearing, is_up)]
+        self._note_carrier(changed, is_up)
+        return [ev.CarrierChanged(links[0] if links else "", changed, is_up)]
+
+    def _look_for_carrier(self) -> list[ev.Event]:
+        """What no event tells: no carrier at start, a network that went with its device, and came again."""
+        events: list[ev.Event] = []
+        for _ in range(min(LOOK_AT, len(self._round))):
+            name = self._round[0]
+            self._round.rotate(-1)
+            (address,) = self._names.addresses([name])
+            has_carrier = self._net.has_carrier(address)
+            if has_carrier is (name in self._lost):
+                self._note_carrier((name,), has_carrier)
+                events.append(ev.CarrierChanged("", (name,), has_carrier))
+        return events
+
+    def _note_carrier(self, names: tuple[str, ...], has_carrier: bool) -> None:
+        if has_carrier:
+            self._lost.difference_update(names)
+        else:
+            self._lost.update(names)
 
     def _judge(self, at_ns: int) -> list[ev.Event]:
         level, detail = self._net.protection(), ""

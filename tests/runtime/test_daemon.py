@@ -72,6 +72,20 @@ def test_standby_moves_everything_away_and_online_lets_it_come_again(running):
     assert running.run(owner, "online").returncode == 0
 
 
+def test_standby_and_maintenance_outlive_the_daemon(running):
+    name = other(running.settle())
+    assert running.run(name, "standby").returncode == 0
+    assert running.run(name, "maintenance", "on", "--for", "1h", "--why", "night").returncode == 0
+    assert running.run(name, "stop").returncode == 0
+    running.daemons[name].wait(5)
+    running.start(name)
+    view = running.wait(name, lambda v: v.maintenance.is_on and v.is_quorate)
+    assert next(node.state for node in view.nodes if node.is_self) == "standby"
+    assert running.run(name, "maintenance", "off").returncode == 0
+    assert running.run(name, "online").returncode == 0
+    running.settle()
+
+
 def test_maintenance_is_known_everywhere_and_ends(running):
     done = running.run("left", "maintenance", "on", "--for", "1h", "--why", "new disks")
     assert done.returncode == 0, done.stderr
