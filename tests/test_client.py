@@ -12,7 +12,6 @@ from ha_monitor.view import SinkView
 from tests.cli.daemon import PlayedDaemon
 from tests.views import healthy
 
-
 SINK = SinkView("zabbix", "zabbix", "ok", 0, 0, 7, 0, 0, 0.1)
 
 
