@@ -164,7 +164,7 @@ def _fault(args: argparse.Namespace) -> int:
             time.sleep(seconds)
     finally:
         if seconds is not None:
-            faults.heal(lab)
+            faults.heal_one(lab, blow)
     print(f"healed after {seconds:g} s" if seconds is not None else "heal it with: ha-monitor lab heal")
     return 0
 

@@ -60,7 +60,6 @@ class Fault:
     heal: Callable[[Lab, Blow], None]
     hold_s: tuple[float, float] = (2.0, 4.0)
     defaults: tuple[tuple[str, Any], ...] = ()
-    by_daemon: bool = False  # an operation of ha-monitor itself, not a fault
 
     def blow(self, host: str, **chosen: Any) -> Blow:
         """This fault with its defaults, striking a host; None means the default."""
@@ -87,12 +86,18 @@ def heal(lab: Lab) -> list[Blow]:
     """Heal everything that was struck, the last first; what was healed."""
     healed = []
     while blows := active(lab):
-        blow = blows[-1]
-        with lab.state.change() as state:
-            state.faults.pop()
-        FAULTS[blow.fault].heal(lab, blow)
-        healed.append(blow)
+        heal_one(lab, blows[-1])
+        healed.append(blows[-1])
     return healed
+
+
+def heal_one(lab: Lab, blow: Blow) -> None:
+    """Heal this one; what else was struck goes on. Nothing happens when another healed it already."""
+    with lab.state.change() as state:
+        if asdict(blow) not in state.faults:
+            return
+        state.faults.remove(asdict(blow))
+    FAULTS[blow.fault].heal(lab, blow)
 
 
 def active(lab: Lab) -> list[Blow]:
@@ -268,8 +273,8 @@ FAULTS: dict[str, Fault] = {
             "monitoring-down", "Nagios and Zabbix end, not the Witness", _stop_monitoring, _start_monitoring
         ),
         Fault("witness-down", "SIGKILL to ha-monitor on the Witness", _kill_witness, _start_witness),
-        Fault("switch", "a planned Switchover", _switch, _nothing, by_daemon=True),
-        Fault("stop", "a clean stop of the daemon", _stop, _start_daemon, by_daemon=True),
+        Fault("switch", "a planned Switchover", _switch, _nothing),
+        Fault("stop", "a clean stop of the daemon", _stop, _start_daemon),
     )
 }
 assert set(_DROPS) <= set(FAULTS)
