@@ -234,7 +234,7 @@ def test_after_its_return_all_is_well_but_the_record_of_what_happened(told):
 
 
 def test_after_a_partition_the_former_owner_does_not_talk_over_the_new_one(told):
-    """Its last call hangs in the cut network, and would arrive when that heals: older, and believed by Nagios."""
+    """Its last call hangs in the cut network and would arrive after the healing: older, yet believed."""
     former = owner(told)
     taker = other(former)
     faults.strike(told.lab, faults.fault_named("partition").blow(former, witness=faults.WITNESS_FAR))
