@@ -146,7 +146,8 @@ class BootedHost:
             "nsenter",
             f"--target={leader}",
             "--all",
-            "--wdns=/",
+            "--root",  # the host's own, also where this machine's own root is a chroot
+            "--wd",
             "/bin/sh",
             "-ec",
             f"cd {cwd}\n{script}",
