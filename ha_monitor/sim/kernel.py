@@ -42,3 +42,7 @@ class Kernel:
     def answers(self, name: str) -> bool:
         """Would this host answer for the address now?"""
         return self._window.get(self._held.get(name, 0), 0) > self._agenda.now_ns
+
+    def is_activated(self, name: str) -> bool:
+        """Whether the address hangs on a sending, armed or not any more."""
+        return name in self._held

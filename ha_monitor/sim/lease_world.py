@@ -258,10 +258,10 @@ class LeaseWorld:
 
     # -- the run --
 
-    def run(self) -> None:
+    def play(self) -> None:
         """Bad time, then heal, then quiet. Raises SafetyBroken or LivenessBroken, naming the seed."""
         try:
-            self._run()
+            self._play()
         except AssertionError as broken:
             note = f"seed {self.seed}, event {self.events}, {self.agenda.now_ns / SECOND:.6f} s: {broken}"
             raise type(broken)(f"{note}\n  replay: {self.command()}") from broken
@@ -271,7 +271,7 @@ class LeaseWorld:
         plant = f" --plant {self.plant.name}" if self.plant is not NOTHING else ""
         return f"python -m ha_monitor.sim --world lease --seed {self.seed}{plant}"
 
-    def _run(self) -> None:
+    def _play(self) -> None:
         lease_ns = self.climate.timing.lease_ns
         for host in self.hosts:
             host.power_on(abstains=False)

@@ -11,8 +11,9 @@ class World(Protocol):
     """What a swarm runs."""
 
     events: int
+    trace: Callable[[str], None] | None
 
-    def run(self) -> None:
+    def play(self) -> None:
         """Raise SafetyBroken or LivenessBroken, naming the seed."""
 
 
@@ -32,7 +33,7 @@ def run_swarm(make: Callable[[int], World], seeds: Iterable[int]) -> Outcome:
         world = make(seed)
         count += 1
         try:
-            world.run()
+            world.play()
         except AssertionError as broken:
             return Outcome(count, events + world.events, str(broken))
         events += world.events

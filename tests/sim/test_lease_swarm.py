@@ -69,7 +69,7 @@ def test_same_seed_lives_the_same_life():
         lines = []
         world = LeaseWorld(seed)
         world.trace = lines.append
-        world.run()
+        world.play()
         return lines
 
     assert live(4) == live(4) != live(5)

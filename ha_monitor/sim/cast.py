@@ -1,0 +1,58 @@
+"""The cluster that the simulated world plays: a pair and its Witness, two Links, two groups."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ha_monitor.model import (
+    ClusterConfig,
+    Failback,
+    Group,
+    Resource,
+    ResourceKind,
+    Run,
+    Timing,
+    Voter,
+)
+from ha_monitor.timebase import SECOND
+
+VIP = "192.0.2.100/24"
+SECOND_VIP = "192.0.2.101/24"
+KEY = bytes(range(32))
+
+
+def voter(index: int, name: str, is_witness: bool = False, **links: str) -> Voter:
+    """A voter with its addresses by Link."""
+    return Voter(index, name, {k: ipaddress.ip_address(v) for k, v in links.items()}, is_witness)
+
+
+def vip(text: str = VIP) -> Resource:
+    """A service address."""
+    return Resource(text, ResourceKind.VIP, address=ipaddress.ip_interface(text))
+
+
+def command(name: str, run: Run) -> Resource:
+    """A service that an agent starts and stops."""
+    return Resource(name, ResourceKind.COMMAND, run, start="start", stop="stop", status="status")
+
+
+def web(failback: Failback = Failback()) -> Group:  # noqa: B008  frozen
+    """Only the address moves; the web server runs everywhere."""
+    return Group("www", ("pub2", "pub3"), (vip(), command("nginx", Run.EVERYWHERE)), failback)
+
+
+def queue() -> Group:
+    """A service that runs beside its address, on the Owner alone."""
+    return Group("queue", ("pub3", "pub2"), (vip(SECOND_VIP), command("worker", Run.OWNER)))
+
+
+def pair(*groups: Group, timing: Timing = Timing(), start_grace_ns: int = 3 * SECOND) -> ClusterConfig:  # noqa: B008
+    """pub2 and pub3 with the Witness mon."""
+    nodes = (
+        voter(0, "pub2", lan="192.0.2.12", direct="198.51.100.12"),
+        voter(1, "pub3", lan="192.0.2.13", direct="198.51.100.13"),
+    )
+    witness = voter(2, "mon", True, lan="192.0.2.9")
+    return ClusterConfig(
+        "web", nodes, witness, groups or (web(),), timing, start_grace_ns=start_grace_ns, digest="d"
+    )

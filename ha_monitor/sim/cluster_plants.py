@@ -1,0 +1,172 @@
+"""Planted bugs of the whole-cluster world: in the guard, the use of the kernel, the life of a voter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ha_monitor.core import actions as ac
+from ha_monitor.core.voter import VoterSeat
+from ha_monitor.sim.network import Weather
+from ha_monitor.sim.plants import ForgetfulSeat, GenerousSeat
+from ha_monitor.timebase import SECOND
+
+if TYPE_CHECKING:
+    from ha_monitor.sim.cluster_host import Guard
+    from ha_monitor.sim.cluster_swarm import Climate
+    from ha_monitor.sim.core_process import CoreProcess
+
+
+class ClusterPlant:
+    """How the world around the core behaves; as it stands, without a bug."""
+
+    name = "nothing"
+    abstain_leases = 1  # how long a voter without memory abstains
+    reaps = True
+    seat: type[VoterSeat] = VoterSeat
+
+    def climate(self, drawn: Climate) -> Climate:
+        """A bug may need a certain world to show."""
+        return drawn
+
+    def arm(self, process: CoreProcess, action: ac.ArmWindow) -> None:
+        """The kernel's timer runs from before the asking."""
+        process.host.kernel.arm(action.sending, action.timeout_ns)
+
+    def activate(self, process: CoreProcess, action: ac.ActivateWindow) -> None:
+        """The address hangs on a sending that was armed before."""
+        for name in action.resources:
+            process.host.kernel.activate(name, action.sending)
+
+    def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  a bug may look at it
+        """After the core was reaped: close, then say goodbye, then start anew."""
+        return ("close", "say_goodbye", "start")
+
+    def hang_patience_ns(self, lease_ns: int) -> int:
+        """How long a core may not run before its guard kills it."""
+        return 2 * lease_ns
+
+
+SOUND = ClusterPlant()
+CLUSTER_PLANTS: dict[str, ClusterPlant] = {}
+
+
+def _planted(plant: type[ClusterPlant]) -> type[ClusterPlant]:
+    CLUSTER_PLANTS[plant.name] = plant()
+    return plant
+
+
+@_planted
+class NoAbstention(ClusterPlant):
+    """A voter that lost its memory votes at once."""
+
+    name = "no-abstention"
+    abstain_leases = 0
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Memory gets lost while Nodes are apart."""
+        return replace(drawn, faults=("forget", "cut", "partition", "power"))
+
+
+@_planted
+class GoodbyeFirst(ClusterPlant):
+    """The goodbye leaves before the kernel is closed."""
+
+    name = "goodbye-before-close"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Cores crash in good weather."""
+        return replace(drawn, weather=Weather(), faults=("crash",))
+
+    def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  one signature
+        """The wrong order."""
+        return ("say_goodbye", "close", "start")
+
+
+@_planted
+class GoodbyeForTheSlow(ClusterPlant):
+    """The guard says goodbye for a core that is only slow, and does not reap it."""
+
+    name = "goodbye-for-the-slow"
+    reaps = False
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Cores stand still."""
+        return replace(drawn, faults=("pause", "hang"), stall=0.003)
+
+    def hang_patience_ns(self, lease_ns: int) -> int:
+        """Impatient too."""
+        return lease_ns // 2
+
+
+@_planted
+class LateTimeout(ClusterPlant):
+    """The kernel's timer begins at the grant and not before the asking; a stall may lie in between."""
+
+    name = "timeout-written-late"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Somebody must be able to take over during the stall."""
+        return replace(drawn, weather=Weather(), faults=("service",), stall=0.0)
+
+    def arm(self, process: CoreProcess, action: ac.ArmWindow) -> None:
+        """Only remember how long."""
+        process.host.timeout_ns = action.timeout_ns
+
+    def activate(self, process: CoreProcess, action: ac.ActivateWindow) -> None:
+        """Write it now, or after a stall."""
+        world, lease_ns = process.world, process.world.config.timing.lease_ns
+        if world.rng.random() < 0.05 and world.agenda.now_ns < 10 * lease_ns:
+            process.stall(world.rng.randint(lease_ns, 2 * lease_ns))
+            process.do_later(action)
+            return
+        process.host.kernel.arm(action.sending, process.host.timeout_ns)
+        super().activate(process, action)
+
+
+@_planted
+class AlwaysOpen(ClusterPlant):
+    """A voter says OPEN whatever it holds."""
+
+    name = "always-open"
+    seat = GenerousSeat
+
+
+@_planted
+class ReleaseClearsAny(ClusterPlant):
+    """A RELEASE clears any ballot of its Owner."""
+
+    name = "release-clears-any"
+    seat = ForgetfulSeat
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Leases are released and won again, and packets come late."""
+        weather = Weather(late=0.2, late_ns=2 * SECOND, doubled=0.5)
+        return replace(drawn, weather=weather, faults=("switch", "crash", "restart"))
+
+
+@_planted
+class AbstainsForGood(ClusterPlant):
+    """A voter that lost its memory never votes again."""
+
+    name = "abstains-for-good"
+    abstain_leases = 1_000_000
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Everybody loses its memory sooner or later."""
+        return replace(drawn, faults=("forget", "power"))
+
+
+@_planted
+class StartsUnordered(ClusterPlant):
+    """The worker is told to start what runs on the Owner without its address being open."""
+
+    name = "kernel-never-opens"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Nothing else is wrong."""
+        return replace(drawn, weather=Weather(), faults=("service",), stall=0.0)
+
+    def activate(self, process: CoreProcess, action: ac.ActivateWindow) -> None:
+        """Do nothing, which is the bug."""
