@@ -8,10 +8,16 @@ import pytest
 from tests.booted.hosts import booted_hosts
 
 
+def can_boot():
+    """Whether this machine and user can boot hosts, and has what the hosts need."""
+    programs = ("systemd-nspawn", "dbus-daemon", "sshd", "curl")
+    return os.geteuid() == 0 and all(shutil.which(program) for program in programs)
+
+
 @pytest.fixture(scope="session")
 def hosts():
     """pub2, pub3 and mon, each with a systemd of its own."""
-    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None or shutil.which("sshd") is None:
-        pytest.skip("needs root, systemd-container, dbus and openssh-server")
+    if not can_boot():
+        pytest.skip("needs root, systemd-container, dbus, openssh-server and curl")
     with booted_hosts(f"b{os.getpid()}", ("pub2", "pub3", "mon")) as booted:
         yield booted

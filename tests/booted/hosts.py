@@ -152,14 +152,19 @@ class BootedHost:
             "-ec",
             f"cd {cwd}\n{script}",
         ]
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            env={**environment, **(env or {})},
-        )
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                env={**environment, **(env or {})},
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(
+                f"{self.name}: more than {timeout:g} s for:\n{script}\n{error.stdout}"
+            ) from None
         if check and done.returncode != 0:
             told = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
             raise AssertionError(f"{self.name}: exit code {done.returncode} of:\n{script}\n{told}")

@@ -172,6 +172,12 @@ def _longest_gap_ms(answers):
     return gap_ms
 
 
+def _reload(site, host):
+    unit = "ha-monitor" if host.name in NODES else "ha-monitor-witness"
+    done = host.run(f"systemctl reload {unit}", timeout=120, check=False)
+    assert done.returncode == 0, f"{done.stderr}\n{_report(site)}"
+
+
 def _main_pid(host, unit):
     return host.run(f"systemctl show --value --property=MainPID {unit}").stdout.strip()
 
@@ -213,7 +219,7 @@ def test_reload_touches_no_service(installed):
     nginx, guard = _main_pid(owner, "nginx"), _main_pid(owner, "ha-monitor")
     incarnation = _view(owner)["incarnation"]
     with _visitor(installed) as answers:
-        owner.run("systemctl reload ha-monitor")
+        _reload(installed, owner)
     assert _view(owner)["incarnation"] != incarnation
     assert (_main_pid(owner, "nginx"), _main_pid(owner, "ha-monitor")) == (nginx, guard)
     assert {answer for _, _, answer in answers} == {owner.name}
@@ -265,3 +271,33 @@ def test_host_without_power_is_replaced_and_comes_back(installed):
     installed[before].wait_until_up()
     _wait(lambda: _is_settled(installed["mon"]), 60, lambda: _report(installed))
     assert _owner(installed["mon"]) == after
+
+
+def test_changed_file_takes_effect_at_a_reload_and_its_daemon_outlives_a_restart(installed):
+    pidfile = "/run/ticker.pid"
+    resource = (
+        f'{{ command = "ticker", run = "everywhere", pidfile = "{pidfile}",'
+        f" start = \"/bin/sh -c 'sleep 3000 & echo $! > {pidfile}'\","
+        f" stop = \"/bin/sh -c 'kill $(cat {pidfile}); rm {pidfile}'\","
+        f" status = \"/bin/sh -c 'test -e {pidfile} || exit 3; kill -0 $(cat {pidfile})'\" }},\n]"
+    )
+    for host in installed.values():
+        path = host.root / "etc/ha-monitor/cluster.toml"
+        path.write_text(path.read_text().replace("\n]", f"\n  {resource}"))
+    for host in installed.values():
+        _reload(installed, host)
+    for host in installed.values():
+        _wait(lambda host=host: _is_settled(host), 30, lambda: _report(installed))
+    before = _owner(installed["mon"])
+    host = installed[before]
+    _wait(lambda: "ticker" in _running(host), 20, lambda: _report(installed))
+    pid = host.run(f"cat {pidfile}").stdout
+    assert "ha-monitor-ticker-" in host.run(f"cat /proc/{pid.strip()}/cgroup").stdout
+    host.run("systemctl restart ha-monitor")
+    _wait(lambda: "ticker" in _running(host), 20, lambda: _report(installed))
+    assert host.run(f"cat {pidfile}; kill -0 $(cat {pidfile})").stdout == pid
+
+
+def _running(host):
+    resources = (resource for group in _view(host).get("groups", ()) for resource in group["resources"])
+    return {resource["name"] for resource in resources if resource["state"] == "running"}
