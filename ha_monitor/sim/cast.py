@@ -18,6 +18,7 @@ from ha_monitor.timebase import SECOND
 
 VIP = "192.0.2.100/24"
 SECOND_VIP = "192.0.2.101/24"
+LINKS = ("lan", "direct")
 KEY = bytes(range(32))
 
 

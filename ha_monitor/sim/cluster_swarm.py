@@ -9,7 +9,7 @@ from ha_monitor.core import events as ev
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Failback, FailbackKind, GroupState, Timing
 from ha_monitor.sim.agenda import HostClock
-from ha_monitor.sim.cast import pair, queue, web
+from ha_monitor.sim.cast import LINKS, pair, queue, web
 from ha_monitor.sim.cluster_host import ClusterHost, Guard
 from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.cluster_world import ClusterWorld
@@ -21,7 +21,6 @@ from ha_monitor.timebase import MS, SECOND
 TIMINGS = (Timing(200 * MS, SECOND), Timing(100 * MS, SECOND), Timing(100 * MS, 500 * MS))
 FAILBACKS = (Failback(), Failback(FailbackKind.AFTER, after_ns=SECOND), Failback(FailbackKind.BETWEEN))
 BAD_LEASES = 12
-LINKS = ("lan", "direct")
 FAULTS = (
     *("cut", "one_way", "partition", "unplug", "crash", "kill_all", "forget", "power", "pause", "hang"),
     *("switch", "stop", "restart", "standby", "maintenance", "service", "worker", "tmpfs", "window"),
