@@ -62,7 +62,7 @@ def failback(value: Any) -> Failback:
 
 
 def command_line(value: Any) -> str:
-    """A command with its arguments; the program by its whole path, because there is no shell's PATH."""
+    """A line for ``/bin/sh -c``; the program by its whole path: whose PATH would it be?"""
     try:
         words = shlex.split(text(value))
     except ValueError as error:

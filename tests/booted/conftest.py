@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -19,5 +20,7 @@ def hosts():
     """pub2, pub3 and mon, each with a systemd of its own."""
     if not can_boot():
         pytest.skip("needs root, systemd-container, dbus, openssh-server and curl")
+    # A run that is told to end, by a time limit for example, still takes its hosts away.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
     with booted_hosts(f"b{os.getpid()}", ("pub2", "pub3", "mon")) as booted:
         yield booted

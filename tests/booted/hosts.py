@@ -4,6 +4,7 @@ The network is the lab's switch; what the hosts write goes into a directory that
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -24,7 +25,10 @@ NSPAWN_DIRECTORY = Path("/run/systemd/nspawn")
 BOOT_TIMEOUT_S = 90.0
 # What this machine happens to start at boot is not wanted there; these are.
 KEPT_UNITS = {"dbus.socket", "dbus.service", "systemd-user-sessions.service"}
+PR_SET_PDEATHSIG = 1
 CGROUP_ROOTS = tuple(Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified"))
+
+_libc = ctypes.CDLL(None)
 
 
 class BootedHost:
@@ -181,6 +185,8 @@ class BootedHost:
     # How it is made
 
     def _enter(self):
+        # Whoever kills the tests kills the hosts.
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         # systemd-nspawn wants its own directory in memory, to be able to remove it.
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("none", "/", kernel.MS_REC | kernel.MS_PRIVATE)

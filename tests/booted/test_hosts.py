@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,5 +61,9 @@ def test_next_run_removes_what_a_killed_run_left():
     run = subprocess.Popen([sys.executable, "-c", BOOT_AND_DIE], cwd=REPOSITORY)
     assert run.wait(120) == -signal.SIGKILL
     assert leftovers(f"b{run.pid}")
+    deadline = time.monotonic() + 20
+    while processes(f"b{run.pid}") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes(f"b{run.pid}") == []  # the hosts do not outlive the tests
     sweep()
     assert leftovers(f"b{run.pid}") == []
