@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from ha_monitor.messages import Asked, LeaseMessage, Promise, Refuse
+from ha_monitor.messages import Answer, Asked, LeaseMessage, Promise, Refuse
 from ha_monitor.model import NO_BALLOT, Ballot, Cause
 from ha_monitor.timebase import SECOND
 
@@ -106,6 +106,43 @@ def ballot_floor(wall_ns: int) -> int:
     alone, what was promised just before a restart within the same second would be forgotten.
     """
     return (wall_ns << 20) // SECOND
+
+
+@dataclass
+class Poll:
+    """What voters answered to ASK, and when it came. Answers are hints: they promise nothing."""
+
+    answers: dict[int, tuple[Asked, int]] = field(default_factory=dict)
+
+    def open_to(self, node: int) -> list[int]:
+        """Who would let that Node have it: who is open, and who holds it for that Node's former life."""
+        return [
+            voter
+            for voter, (asked, _) in self.answers.items()
+            if asked.answer is Answer.OPEN or (asked.answer is Answer.HELD and asked.owner == node)
+        ]
+
+    def others_open_ns(self, node: int) -> list[int]:
+        """When those that would not may be asked again, earliest first."""
+        willing = self.open_to(node)
+        # Own clock and voter's clock may differ in rate, so ask a little later than told.
+        return sorted(
+            came_ns + asked.remaining_ns + asked.remaining_ns // 1000
+            for voter, (asked, came_ns) in self.answers.items()
+            if voter not in willing
+        )
+
+    def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
+        """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
+        held = [
+            (asked.epoch, asked.owner, came_ns + asked.remaining_ns - at_ns)
+            for asked, came_ns in self.answers.values()
+            if asked.answer is Answer.HELD and came_ns + asked.remaining_ns > at_ns
+        ]
+        if not held:
+            return None
+        epoch, owner, remaining_ns = max(held)
+        return owner, epoch, remaining_ns
 
 
 @dataclass

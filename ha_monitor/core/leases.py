@@ -25,6 +25,7 @@ from ha_monitor.core.bids import (
     Ended,
     Output,
     Phase,
+    Poll,
     Prepared,
     Renewed,
     Say,
@@ -97,7 +98,7 @@ class LeaseSeeker:
         self.ask_again_ns = 0
         self.released = NO_BALLOT
         self._numbers = numbers or SendingNumbers()
-        self._asked: dict[int, tuple[Asked, int]] = {}  # answers to ASK and when they came
+        self._poll = Poll()
         self._ask_once_more_ns: int | None = None  # while ASKING: when one that was not open may be
         self._bid: Bid | None = None  # the ballot in use: wanted, or held and renewed
         self._arming = 0
@@ -130,15 +131,7 @@ class LeaseSeeker:
 
     def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
         """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
-        held = [
-            (asked.epoch, asked.owner, came_ns + asked.remaining_ns - at_ns)
-            for asked, came_ns in self._asked.values()
-            if asked.answer is Answer.HELD and came_ns + asked.remaining_ns > at_ns
-        ]
-        if not held:
-            return None
-        epoch, owner, remaining_ns = max(held)
-        return owner, epoch, remaining_ns
+        return self._poll.holder(at_ns)
 
     # becoming the Owner
 
@@ -147,7 +140,7 @@ class LeaseSeeker:
         if self.phase is not Phase.IDLE:
             return self.expire(at_ns)
         self.phase = Phase.ASKING
-        self._asked.clear()
+        self._poll = Poll()
         self._ask_once_more_ns = None
         return self._ask_all()
 
@@ -205,7 +198,7 @@ class LeaseSeeker:
     def _take_asked(self, sender: int, message: Asked, at_ns: int) -> list[Output]:
         self.hear_release(message.released)
         self.hear_ballot(message.epoch)
-        self._asked[sender] = message, at_ns
+        self._poll.answers[sender] = message, at_ns
         if self.phase is Phase.ASKING:
             return self._judge_asked(at_ns)
         if self._bid is not None and message.answer is Answer.ABSTAIN:
@@ -214,20 +207,16 @@ class LeaseSeeker:
         return []
 
     def _judge_asked(self, at_ns: int) -> list[Output]:
-        is_open = {voter: self._is_open_to_me(asked) for voter, (asked, _) in self._asked.items()}
-        votes = [voter for voter, yes in is_open.items() if yes]
+        votes, opens = self._poll.open_to(self.node), self._poll.others_open_ns(self.node)
         if self._is_majority(votes):
             return self._prepare(at_ns)
-        shut = [self._asked[voter] for voter, yes in is_open.items() if not yes]
-        # Own clock and voter's clock may differ in rate, so ask a little later than told.
-        opens = sorted(came + asked.remaining_ns + asked.remaining_ns // 1000 for asked, came in shut)
-        silent = len(self.voters) - len(self._asked)  # may be open for all we know
+        silent = len(self.voters) - len(self._poll.answers)  # may be open for all we know
         needed = max(1, self.majority - len(votes) - silent)
         until_ns = max(opens[needed - 1], at_ns + MS) if opens else None
-        if until_ns is None or len(shut) <= len(self.voters) - self.majority:
+        if until_ns is None or len(opens) <= len(self.voters) - self.majority:
             self._ask_once_more_ns = until_ns
             return []
-        held = self.holder(at_ns)
+        held = self._poll.holder(at_ns)
         return self._deny(until_ns, held[0] if held else -1)
 
     def _take_promise(self, sender: int, message: Promise, at_ns: int) -> list[Output]:
@@ -433,10 +422,6 @@ class LeaseSeeker:
 
     def _is_majority(self, votes: Collection[int]) -> bool:
         return len(votes) >= self.majority
-
-    def _is_open_to_me(self, asked: Asked) -> bool:
-        is_mine = asked.answer is Answer.HELD and asked.owner == self.node
-        return asked.answer is Answer.OPEN or is_mine
 
     def _deny(self, until_ns: int, owner: int) -> list[Output]:
         self._forget()

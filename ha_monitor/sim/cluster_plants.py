@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core.voter import VoterSeat
+from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat
 from ha_monitor.sim.network import Weather
-from ha_monitor.sim.plants import ForgetfulSeat, GenerousSeat
 from ha_monitor.timebase import SECOND
 
 if TYPE_CHECKING:

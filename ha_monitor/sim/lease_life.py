@@ -36,7 +36,7 @@ from ha_monitor.messages import (
 from ha_monitor.model import Ballot, Cause
 
 if TYPE_CHECKING:
-    from ha_monitor.sim.lease_world import Host
+    from ha_monitor.sim.lease_host import Host
 
 GROUP = "www"
 INBOX_MAX = 64
