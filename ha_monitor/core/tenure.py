@@ -126,6 +126,7 @@ class Tenure:
         self.passage.see_release(peer.voter.name, message.cause, at_ns)
         self._successor_named = message.successor
         self._open_since_ns = 0
+        self.seeker.ask_again_ns = 0  # what voters refused before is out of date
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
         """Another Node says how it stands to the group."""
@@ -260,10 +261,18 @@ class Tenure:
         return patience
 
     def _note_openness(self, at_ns: int) -> None:
-        if not self.situation.seat.is_open(self.spec.name, at_ns):
+        if self.seeker.phase is Phase.HELD or self._held_by_another(at_ns) is not None:
             self._open_since_ns = 0
         elif not self._open_since_ns:
             self._open_since_ns = at_ns
+
+    def _held_by_another(self, at_ns: int) -> int | None:
+        """How long the own voter still grants the group to another Node.
+
+        What it grants to this Node is left from a Lease, or from a race for one, that is over.
+        """
+        held = self.situation.seat.held(self.spec.name, at_ns)
+        return held[2] if held is not None and held[0] != self.situation.me.index else None
 
     def _may_seek(self, at_ns: int) -> bool:
         situation = self.situation
@@ -463,8 +472,8 @@ class Tenure:
         return min((t for t in times if t is not None), default=None)
 
     def _seek_deadline_ns(self, at_ns: int) -> int | None:
-        held = self.situation.seat.held(self.spec.name, at_ns)
-        if held is not None:
-            return at_ns + held[2]
+        remaining_ns = self._held_by_another(at_ns)
+        if remaining_ns is not None:
+            return at_ns + remaining_ns
         seek_at_ns = self.seek_at_ns(at_ns)
         return seek_at_ns if seek_at_ns is not None and seek_at_ns > at_ns else None

@@ -6,8 +6,8 @@ import pytest
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
-from ha_monitor.messages import MaintenanceNote
-from ha_monitor.model import Cause, Failback, FailbackKind, ResourceState, Run, TransitionKind
+from ha_monitor.messages import Accept, MaintenanceNote, Prepare, Propose
+from ha_monitor.model import Ballot, Cause, Failback, FailbackKind, ResourceState, Run, TransitionKind
 from ha_monitor.timebase import MS, SECOND
 from tests.core.world import VIP, World, command, pair, vip, with_failback, www
 
@@ -155,6 +155,19 @@ def test_a_switch_that_cannot_be_is_refused_with_the_reason(world, group, target
     assert world["pub2"].of(ac.OrderAnswered)[-1] == ac.OrderAnswered(1, False, reason)
     world.run(1)
     assert world.owners() == ["pub2"]
+
+
+def test_what_a_lost_race_left_in_the_own_voter_does_not_hold_up_a_switch():
+    world = World()
+    seat, now_ns, ballot = world["pub3"].seat, world.now_ns, Ballot(50, 1, 77)
+    seat.answer(1, Prepare("www", ballot), now_ns)
+    granted = seat.answer(1, Propose("www", ballot, now_ns, seat.incarnation, SECOND), now_ns)
+    assert isinstance(granted, Accept)
+    world.run(0.7)
+    assert world.owners() == ["pub2"]
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(0.05)
+    assert world.owners() == ["pub3"]
 
 
 def test_standby_hands_over_and_online_does_not_pull_back(world):
