@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ha_monitor.core.actions import OrderAnswered
 from ha_monitor.core.events import SwitchOrdered
+from ha_monitor.core.placement import preference
 from ha_monitor.core.situation import Situation
 from ha_monitor.core.tenure import Tenure
 from ha_monitor.messages import SwitchRequest
@@ -40,11 +41,11 @@ class Switches:
         if problem:
             self._situation.emit(OrderAnswered(event.order_id, False, problem))
             return
-        target = self._situation.config.voter(event.target).index if event.target else -1
-        self._situation.log(
-            f"group {event.group}: switch to {event.target or 'another Node'} ordered by {event.who}"
-        )
-        request = SwitchRequest(event.order_id, event.group, target)
+        # Named here, once: the request rides on after the move, and the new Owner must not take "any other
+        # Node" for an order to move it back.
+        target = event.target or self._able(self._tenures[event.group], at_ns)[0]
+        self._situation.log(f"group {event.group}: switch to {target} ordered by {event.who}")
+        request = SwitchRequest(event.order_id, event.group, self._situation.config.voter(target).index)
         if self.take(request, at_ns):
             self._situation.emit(OrderAnswered(event.order_id, True, "handing over"))
         elif len(self._requests) < REQUESTS_MAX:
@@ -63,12 +64,19 @@ class Switches:
             return f"group {group} has no Owner now"
         if target == tenure.passage.owner:
             return f"group {group} is on {target} already"
-        able = [p.voter.name for p in tenure.candidates()]
-        if not tenure.ineligible(at_ns) and tenure.passage.owner != self._situation.me.name:
-            able.append(self._situation.me.name)
+        able = self._able(tenure, at_ns)
         if target and target not in able:
             return f"{target} cannot take {group} now: {self._why_not(tenure, target, at_ns)}"
         return "" if able else f"no other Node can take {group} now"
+
+    def _able(self, tenure: Tenure, at_ns: int) -> list[str]:
+        """The Nodes that could take the group from its Owner, best first."""
+        me = self._situation.me
+        names = [p.voter.name for p in tenure.candidates()]
+        if not me.is_witness and not tenure.ineligible(at_ns):
+            names.append(me.name)
+        others = [name for name in names if name != tenure.passage.owner]
+        return sorted(others, key=lambda name: preference(tenure.spec, name))
 
     def _is_owner_known(self, tenure: Tenure, at_ns: int) -> bool:
         if tenure.passage.owner == self._situation.me.name:

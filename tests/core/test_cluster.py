@@ -142,6 +142,21 @@ def test_switch_moves_the_group_with_its_cause_and_within_milliseconds(world):
     assert dict(world.transitions[-1].phases_ns)["total"] < 20 * MS
 
 
+def test_a_switch_ordered_at_the_witness_without_a_target_moves_the_group_once(world):
+    world.order("mon", ev.SwitchOrdered(1, "www", "", "alice"))
+    world.run(5)  # longer than the request rides on heartbeats
+    assert world.owners() == ["pub3"]
+    assert causes(world) == [Cause.CLUSTER_STARTED, Cause.SWITCHOVER_ORDERED]
+
+
+def test_a_switch_ordered_at_the_witness_is_refused_while_only_the_owner_is_able(world):
+    world.power_off("pub3")
+    world.run(3)
+    world.order("mon", ev.SwitchOrdered(1, "www", "", "alice"))
+    refused = ac.OrderAnswered(1, False, "no other Node can take www now")
+    assert world["mon"].of(ac.OrderAnswered)[-1] == refused
+
+
 @pytest.mark.parametrize(
     ("group", "target", "reason"),
     [
