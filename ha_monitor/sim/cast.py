@@ -1,4 +1,4 @@
-"""The cluster that the simulated world plays: a pair and its Witness, two Links, two groups."""
+"""The clusters that the simulated world plays: a pair with its Witness, or three Nodes; two Links."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ha_monitor.timebase import SECOND
 
 VIP = "192.0.2.100/24"
 SECOND_VIP = "192.0.2.101/24"
+PAIR = ("pub2", "pub3")
+TRIO = ("pub2", "pub3", "pub4")
 LINKS = ("lan", "direct")
 KEY = bytes(range(32))
 
@@ -37,14 +39,14 @@ def command(name: str, run: Run) -> Resource:
     return Resource(name, ResourceKind.COMMAND, run, start="start", stop="stop", status="status")
 
 
-def web(failback: Failback = Failback()) -> Group:  # noqa: B008  frozen
+def web(failback: Failback = Failback(), nodes: tuple[str, ...] = PAIR) -> Group:  # noqa: B008  frozen
     """Only the address moves; the web server runs everywhere."""
-    return Group("www", ("pub2", "pub3"), (vip(), command("nginx", Run.EVERYWHERE)), failback)
+    return Group("www", nodes, (vip(), command("nginx", Run.EVERYWHERE)), failback)
 
 
-def queue() -> Group:
-    """A service that runs beside its address, on the Owner alone."""
-    return Group("queue", ("pub3", "pub2"), (vip(SECOND_VIP), command("worker", Run.OWNER)))
+def queue(nodes: tuple[str, ...] = PAIR) -> Group:
+    """A service that runs beside its address, on the Owner alone; it prefers the last Node."""
+    return Group("queue", nodes[::-1], (vip(SECOND_VIP), command("worker", Run.OWNER)))
 
 
 def pair(*groups: Group, timing: Timing = Timing(), start_grace_ns: int = 3 * SECOND) -> ClusterConfig:  # noqa: B008
@@ -57,3 +59,11 @@ def pair(*groups: Group, timing: Timing = Timing(), start_grace_ns: int = 3 * SE
     return ClusterConfig(
         "web", nodes, witness, groups or (web(),), timing, start_grace_ns=start_grace_ns, digest="d"
     )
+
+
+def trio(*groups: Group, timing: Timing = Timing(), start_grace_ns: int = 3 * SECOND) -> ClusterConfig:  # noqa: B008
+    """pub2, pub3 and pub4 without a Witness."""
+    nodes = tuple(
+        voter(i, name, lan=f"192.0.2.1{i + 2}", direct=f"198.51.100.1{i + 2}") for i, name in enumerate(TRIO)
+    )
+    return ClusterConfig("web", nodes, None, groups, timing, start_grace_ns=start_grace_ns, digest="d")

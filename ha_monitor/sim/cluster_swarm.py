@@ -9,7 +9,7 @@ from ha_monitor.core import events as ev
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Failback, FailbackKind, GroupState, Timing
 from ha_monitor.sim.agenda import HostClock
-from ha_monitor.sim.cast import LINKS, pair, queue, web
+from ha_monitor.sim.cast import LINKS, PAIR, TRIO, pair, queue, trio, web
 from ha_monitor.sim.cluster_host import ClusterHost, Guard
 from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.cluster_world import ClusterWorld
@@ -63,7 +63,9 @@ class SwarmWorld(ClusterWorld):
         rng = random.Random(seed)
         timing, failback = rng.choice(TIMINGS), rng.choice(FAILBACKS)
         self._clocks = random.Random(seed)
-        super().__init__(pair(web(failback), queue(), timing=timing, start_grace_ns=SECOND), seed, plant)
+        nodes, cast = (TRIO, trio) if seed % 4 == 3 else (PAIR, pair)
+        groups = web(failback, nodes), queue(nodes)
+        super().__init__(cast(*groups, timing=timing, start_grace_ns=SECOND), seed, plant)
         self.climate = plant.climate(Climate.draw(self.rng))
         self.lease_ns = timing.lease_ns
         self.is_quiet = False
