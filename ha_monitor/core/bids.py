@@ -125,12 +125,12 @@ class Poll:
     def others_open_ns(self, node: int) -> list[int]:
         """When those that would not may be asked again, earliest first."""
         willing = self.open_to(node)
-        # Own clock and voter's clock may differ in rate, so ask a little later than told.
-        return sorted(
-            came_ns + asked.remaining_ns + asked.remaining_ns // 1000
-            for voter, (asked, came_ns) in self.answers.items()
-            if voter not in willing
-        )
+        return sorted(_opens_ns(*answer) for voter, answer in self.answers.items() if voter not in willing)
+
+    def forget_due(self, node: int, at_ns: int) -> None:
+        """Who should be open by now has not said anything that is still worth knowing."""
+        willing = self.open_to(node)
+        self.answers = {v: a for v, a in self.answers.items() if v in willing or _opens_ns(*a) > at_ns}
 
     def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
         """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
@@ -143,6 +143,11 @@ class Poll:
             return None
         epoch, owner, remaining_ns = max(held)
         return owner, epoch, remaining_ns
+
+
+def _opens_ns(asked: Asked, came_ns: int) -> int:
+    """When to ask again: a little later than told, since the two clocks may differ in rate."""
+    return came_ns + asked.remaining_ns + asked.remaining_ns // 1000
 
 
 @dataclass

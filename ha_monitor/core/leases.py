@@ -207,6 +207,7 @@ class LeaseSeeker:
         return []
 
     def _judge_asked(self, at_ns: int) -> list[Output]:
+        self._poll.forget_due(self.node, at_ns)
         votes, opens = self._poll.open_to(self.node), self._poll.others_open_ns(self.node)
         if self._is_majority(votes):
             return self._prepare(at_ns)
@@ -336,6 +337,7 @@ class LeaseSeeker:
             return []
         if self.phase is Phase.ASKING:
             self._ask_once_more_ns = None
+            self._poll.forget_due(self.node, at_ns)
             return self._ask_all()
         self._forget()
         return [Ended(Cause.LEASE_LOST)]

@@ -97,6 +97,16 @@ def test_voter_that_is_about_to_open_is_asked_again_at_that_moment_and_not_a_bea
     assert candidate.deadline_ns is None
 
 
+def test_voter_that_fell_silent_when_it_should_be_open_is_asked_once_and_then_at_beats_only():
+    candidate = seeker()
+    candidate.seek(AT)
+    candidate.receive(2, Asked("www", Answer.HELD, 1, Ballot(3, 1, 9), 10 * MS), AT)
+    due = AT + 10 * MS + 10_000
+    assert len(candidate.expire(due)) == 3
+    candidate.receive(0, Asked("www", Answer.OPEN), due)  # the own voter answers, voter 2 does not
+    assert candidate.deadline_ns is None
+
+
 def test_abstaining_voters_are_waited_for_like_holders():
     candidate = seeker()
     candidate.seek(AT)
