@@ -238,13 +238,13 @@ class Tenure:
         """Other Nodes that could take the group now, best first."""
         return placement.eligible_peers(self.spec, self.situation.node_peers)
 
-    def seek_at_ns(self, at_ns: int) -> int | None:
+    def seek_at_ns(self) -> int | None:
         """When this Node may ask for the Lease if nothing else happens; None: not before something does."""
         if not self._open_since_ns or self.situation.me.name not in self.spec.prefer:
             return None
-        return max(self._open_since_ns + self._patience_ns(at_ns), self.seeker.ask_again_ns)
+        return max(self._open_since_ns + self._patience_ns(), self.seeker.ask_again_ns)
 
-    def _patience_ns(self, at_ns: int) -> int:
+    def _patience_ns(self) -> int:
         situation = self.situation
         interval = situation.config.timing.interval_ns
         if self._successor_named == situation.me.index:
@@ -252,19 +252,22 @@ class Tenure:
         ranks = placement.rank(self.spec, situation.me.name, situation.node_peers)
         if self._successor_named >= 0:
             ranks += SUCCESSOR_BEATS
-        patience = ranks * interval
-        grace_end_ns = situation.started_at_ns + situation.config.start_grace_ns
-        is_first_start = at_ns < grace_end_ns and not self.passage.owner
-        awaited = placement.awaited_at_start(self.spec, situation.me.name, situation.node_peers)
-        if is_first_start and awaited:
-            patience = max(patience, grace_end_ns - self._open_since_ns)
-        return patience
+        return ranks * interval
+
+    def _awaits_better(self, at_ns: int) -> bool:
+        """At a cluster's first start a preferred Node gets some time to become ready."""
+        situation = self.situation
+        # Before its abstention is over no voter of a first start could grant anything.
+        able_ns = max(situation.started_at_ns, situation.seat.abstain_until_ns)
+        if self.passage.owner or at_ns >= able_ns + situation.config.start_grace_ns:
+            return False
+        return bool(placement.awaited_at_start(self.spec, situation.me.name, situation.node_peers))
 
     def _note_openness(self, at_ns: int) -> None:
         if self.seeker.phase is Phase.HELD or self._held_by_another(at_ns) is not None:
             self._open_since_ns = 0
-        elif not self._open_since_ns:
-            self._open_since_ns = at_ns
+        elif not self._open_since_ns or self._awaits_better(at_ns):
+            self._open_since_ns = at_ns  # ranks count from the moment when the wait is over
 
     def _held_by_another(self, at_ns: int) -> int | None:
         """How long the own voter still grants the group to another Node.
@@ -282,7 +285,9 @@ class Tenure:
             return False
         if situation.in_maintenance(at_ns) and self.spec.name != REPORTER:
             return False
-        seek_at_ns = self.seek_at_ns(at_ns)
+        if self._awaits_better(at_ns):
+            return False
+        seek_at_ns = self.seek_at_ns()
         return seek_at_ns is not None and at_ns >= seek_at_ns and not self.ineligible(at_ns)
 
     def _consider_leaving(self, at_ns: int) -> None:
@@ -475,5 +480,5 @@ class Tenure:
         remaining_ns = self._held_by_another(at_ns)
         if remaining_ns is not None:
             return at_ns + remaining_ns
-        seek_at_ns = self.seek_at_ns(at_ns)
+        seek_at_ns = self.seek_at_ns()
         return seek_at_ns if seek_at_ns is not None and seek_at_ns > at_ns else None

@@ -1,4 +1,4 @@
-"""The worker process: carries out what the core orders for Resources, and watches them and the machine.
+"""The worker process: carries out what the core orders for Resources, and watches them.
 
 It may die and be started again at any time: services that it started run on, and the next worker finds
 out by probing. It ends when the guard and the core are gone.
@@ -19,15 +19,13 @@ from ha_monitor.agents.systemd import Manager, SystemdAgent
 from ha_monitor.agents.systemd_bus import SystemdManager
 from ha_monitor.core.events import ResourceReported
 from ha_monitor.model import NO_BALLOT, Ballot, ClusterConfig, Group, Resource, ResourceKind, ResourceState
-from ha_monitor.paths import run_dir, state_dir
+from ha_monitor.paths import run_dir
 from ha_monitor.plain import from_plain
-from ha_monitor.runtime.health import node_health
 from ha_monitor.runtime.ipc import SELF_NAME, Channel, Json, inherited_channel, read_config_text
 from ha_monitor.runtime.keeper import Keeper, Order
 from ha_monitor.runtime.reports import Reports
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
-HEALTH_EVERY_NS = 10 * SECOND
 SPREAD_NS = SECOND  # the first probes of all Resources are spread over so long: no herd of programs
 
 
@@ -57,7 +55,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._closed.set)
         loop.add_reader(self._channel.fileno(), self._receive)
         serving = [keeper.run() for keeper in self._keepers.values()]
-        tasks = [asyncio.create_task(run) for run in (*serving, self._tell_health(), self._until_closed())]
+        tasks = [asyncio.create_task(run) for run in (*serving, self._until_closed())]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         loop.remove_reader(self._channel.fileno())
         for task in tasks:
@@ -68,11 +66,6 @@ class Worker:
 
     async def _until_closed(self) -> None:
         await self._closed.wait()
-
-    async def _tell_health(self) -> None:
-        while True:
-            self._channel.send({"kind": "health", **node_health(state_dir())})
-            await asyncio.sleep(HEALTH_EVERY_NS / SECOND)
 
     def _receive(self) -> None:
         for message in self._channel.receive():

@@ -6,6 +6,7 @@ import pytest
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
+from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import Accept, MaintenanceNote, Prepare, Propose
 from ha_monitor.model import Ballot, Cause, Failback, FailbackKind, ResourceState, Run, TransitionKind
 from ha_monitor.timebase import MS, SECOND
@@ -28,6 +29,22 @@ def test_first_start_goes_to_the_preferred_node_and_says_so(world):
     told = world.transitions[0]
     assert (told.cause, told.node_from, told.node_to) == (Cause.CLUSTER_STARTED, "", "pub2")
     assert told.sentence == "pub2 started www: nobody owned it"
+
+
+def test_the_grace_of_a_first_start_begins_when_voters_no_longer_abstain():
+    world = World(pair(www(vip(), command("nginx", Run.EVERYWHERE))))
+    world["pub2"].services["nginx"] = ResourceState.STARTING
+    world.forget()
+    for member in world.members:
+        until_ns = world.now_ns + 5 * SECOND
+        member.start(VoterSeat(member.index, member.incarnation + 7, until_ns, 5, 10 * SECOND))
+    member = world["pub2"]
+    world.run(6.5)
+    assert world.owners() == []
+    member.services["nginx"] = ResourceState.RUNNING
+    member.report("www", "nginx")
+    world.run(0.5)
+    assert world.owners() == ["pub2"]
 
 
 def test_a_healthy_pair_is_ok_for_every_voter(world):

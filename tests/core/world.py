@@ -156,6 +156,10 @@ class World:
     def post(self, after_ns, index, event):
         heapq.heappush(self._queue, (self.now_ns + after_ns, next(self._serial), index, event))
 
+    def forget(self):
+        """Nothing that is under way arrives."""
+        self._queue.clear()
+
     def carry(self, heartbeat):
         ends = heartbeat.sender, heartbeat.receiver
         if (*ends, heartbeat.link) not in self.cut and (*ends, None) not in self.cut:

@@ -144,12 +144,6 @@ def test_ping_is_answered_while_an_operation_is_under_way(started, tmp_path):
     assert worker.await_(kind="pong")["number"] == 41
 
 
-def test_health_of_the_machine_is_told(started, tmp_path):
-    health = started(daemon_resource(tmp_path)).await_(kind="health")
-    assert health["memory_total_mib"] > health["memory_available_mib"] > 0
-    assert health["cpus"] >= 1
-
-
 def test_unknown_orders_change_nothing(started, tmp_path):
     worker = started(daemon_resource(tmp_path))
     worker.order("start", 1, resource="nobody")
