@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ha_monitor import paths
 from ha_monitor.errors import HaMonitorError, NetlinkError
 from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
@@ -343,6 +344,8 @@ class Guard:
                 core.goodbye.send()
         self._end_next()
         self._helpers.end_all(self._current)
+        with contextlib.suppress(OSError):  # else it would be believed for some seconds more
+            paths.view_file().unlink(missing_ok=True)
         self._scribe.close(1.0)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -176,9 +177,12 @@ def test_killed_guard_lets_the_core_hand_over_and_leaves_no_process(running):
 
 def test_stop_hands_over_and_ends_everything(running):
     owner = running.settle()
+    view_file = Path(running.environment(owner)["HA_MONITOR_RUN"]) / "view.json"
+    view_file.touch()  # the publisher's, who may not enter a test's directory
     done = running.run(owner, "stop")
     assert done.returncode == 0, done.stderr
     assert running.daemons[owner].wait(5) == 0
+    assert not view_file.exists(), "what it last knew would be believed for some seconds more"
     running.wait(other(owner), owner_is(other(owner)), bound_s=5)
     assert running.run(owner, "status").returncode == 2
     running.start(owner)
