@@ -23,9 +23,12 @@ def control_gid() -> int:
 
 
 def publisher_account(config: ClusterConfig) -> Account:
-    """User `ha-monitor`, else `nobody`; with the groups that own the local Nagios's ways in, if any."""
+    """User `ha-monitor`, else `nobody`; with the groups that own the local Nagios's ways in, if any.
+
+    HA_MONITOR_USER names another one: for an installation below a directory that only root may enter.
+    """
     try:
-        entry = pwd.getpwnam(NAME)
+        entry = pwd.getpwnam(os.environ.get("HA_MONITOR_USER", NAME))
     except KeyError:
         entry = pwd.getpwnam("nobody")
     groups = set(os.getgrouplist(entry.pw_name, entry.pw_gid)) | _nagios_groups(config)

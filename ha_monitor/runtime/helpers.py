@@ -36,8 +36,17 @@ class Helpers:
         for role in generation.roles:
             is_due = now >= generation.back_off[role].not_before_ns
             if role not in generation.children and is_due and not self._is_ending(role):
-                child = generation.start(role, now)
-                self._tell({"kind": f"{role}-started", "pid": child.pid})
+                self._start(generation, role, now)
+
+    def _start(self, generation: Generation, role: str, now: int) -> None:
+        try:
+            child = generation.start(role, now)
+        except OSError as error:  # no memory, no process left, a place that its user may not enter
+            generation.back_off[role].started(now)
+            generation.back_off[role].ended(now)
+            self._log("error", f"{role} cannot be started: {error}; tried again later")
+        else:
+            self._tell({"kind": f"{role}-started", "pid": child.pid})
 
     def _is_ending(self, role: str) -> bool:
         """Two publishers on one outbox, or two workers on one service, must not be."""

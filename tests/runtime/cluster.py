@@ -28,6 +28,12 @@ SECRET = secrets.token_hex(32)
 BOUND_S = 30.0
 
 
+def is_reachable_by_all() -> bool:
+    """Whether the publisher's user may run this checkout's Python: not below /root, for instance."""
+    places = [Path(sys.executable), *Path(sys.executable).parents, *AGENT.parents]
+    return all(place.stat().st_mode & 0o001 for place in places)
+
+
 def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOSTS["left"], 0))
@@ -82,7 +88,8 @@ resources = [
     def environment(self, name: str) -> dict[str, str]:
         places = {"ETC": "etc", "RUN": "run", "STATE": "state"}
         own = {f"HA_MONITOR_{key}": str(self.directory / name / place) for key, place in places.items()}
-        return {**os.environ, **own, "HA_MONITOR_SELF": name}
+        user = {} if is_reachable_by_all() else {"HA_MONITOR_USER": "root"}
+        return {**os.environ, **own, **user, "HA_MONITOR_SELF": name}
 
     def log(self, name: str) -> str:
         path = self.directory / name / "log"
