@@ -143,7 +143,7 @@ def _exec(args: argparse.Namespace) -> int:
     if not command:
         print("nothing to run: ha-monitor lab exec HOST -- CMD", file=sys.stderr)
         return 2
-    process = Lab().host(args.host).popen(command, start_new_session=False)
+    process = _standing_lab().host(args.host).popen(command, start_new_session=False)
     while True:
         try:
             return int(process.wait())

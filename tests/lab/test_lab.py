@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ha_monitor.cli import lab_verbs
 from ha_monitor.errors import PrerequisiteError
 from ha_monitor.lab import lab as lab_module
 from ha_monitor.lab.lab import Lab
@@ -97,6 +98,12 @@ def test_without_nft_it_names_the_package(monkeypatch: pytest.MonkeyPatch):
 def test_a_wrong_name_is_refused():
     with pytest.raises(LabError, match="not a name of 1 to 8 small letters and digits"):
         Lab("My Lab")
+
+
+def test_a_command_on_a_host_of_a_lab_that_is_down_says_how_to_bring_it_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HA_MONITOR_LAB", "nobody")
+    with pytest.raises(LabError, match="lab nobody is not up: ha-monitor lab up"):
+        lab_verbs.run(["exec", "pub2", "--", "true"])
 
 
 def test_the_whole_cast_is_up_within_two_seconds(own_lab: Lab):
