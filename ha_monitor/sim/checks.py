@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ha_monitor.model import Ballot
@@ -13,6 +14,10 @@ class SafetyBroken(AssertionError):
 
 class LivenessBroken(AssertionError):
     """The world is quiet and a group has no Owner."""
+
+
+class RateBroken(AssertionError):
+    """Somebody sends without end."""
 
 
 def check_single_answer(answering: Mapping[str, Sequence[str]]) -> None:
@@ -41,6 +46,29 @@ class EpochCheck:
         if last is not None and epoch <= last:
             raise SafetyBroken(f"{group}: Epoch {epoch} was won after {last}")
         self._last[group] = epoch
+
+
+PACKETS_A_BEAT_MAX = 60  # from one voter to another on one Link; 25 are the most that was seen
+
+
+class RateCheck:
+    """Whatever happens, nobody floods a Link."""
+
+    def __init__(self, interval_ns: int) -> None:
+        self._interval_ns = interval_ns
+        self._beat = 0
+        self._sent: Counter[tuple[int, int, str]] = Counter()
+
+    def sent(self, route: tuple[int, int, str], at_ns: int) -> None:
+        """One packet from a voter to another over a Link."""
+        if at_ns // self._interval_ns != self._beat:
+            self._beat = at_ns // self._interval_ns
+            self._sent.clear()
+        self._sent[route] += 1
+        if self._sent[route] > PACKETS_A_BEAT_MAX:
+            raise RateBroken(
+                f"voter {route[0]} sends {route[1]} more than {PACKETS_A_BEAT_MAX} packets in a beat"
+            )
 
 
 def check_owner_everywhere(answering: Mapping[str, Sequence[str]]) -> None:

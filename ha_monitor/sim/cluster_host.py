@@ -65,7 +65,7 @@ class Guard:
 
     def _say_goodbye(self) -> None:
         for receiver, link, packet in self.goodbye:
-            self.host.world.network.send(self.host.index, receiver, link, packet)
+            self.host.world.send(self.host.index, receiver, link, packet)
         self.released = self.releases if self.goodbye else ()
         self.goodbye, self.releases = (), ()
 

@@ -24,6 +24,7 @@ class ClusterPlant:
     name = "nothing"
     abstain_leases = 1  # how long a voter without memory abstains
     reaps = True
+    copies = 1  # of each packet
     seat: type[VoterSeat] = VoterSeat
 
     def climate(self, drawn: Climate) -> Climate:
@@ -156,6 +157,14 @@ class AbstainsForGood(ClusterPlant):
     def climate(self, drawn: Climate) -> Climate:
         """Everybody loses its memory sooner or later."""
         return replace(drawn, faults=("forget", "power"))
+
+
+@_planted
+class Shouting(ClusterPlant):
+    """Every packet is sent ten times."""
+
+    name = "shouting"
+    copies = 10
 
 
 @_planted

@@ -16,6 +16,7 @@ from ha_monitor.model import Ballot, ClusterConfig, ResourceKind, ResourceState,
 from ha_monitor.sim.agenda import Agenda, HostClock
 from ha_monitor.sim.checks import (
     EpochCheck,
+    RateCheck,
     SafetyBroken,
     check_owner_everywhere,
     check_single_answer,
@@ -47,6 +48,7 @@ class ClusterWorld:
         self.stall = 0.0  # chance of standing still between two steps
         self.is_first_start = True
         self.epochs = EpochCheck()
+        self.rate = RateCheck(config.timing.interval_ns)
         self._epochs_held: dict[tuple[str, str], Ballot] = {}
         self.hosts = [ClusterHost(self, v.index, self._clock()) for v in config.voters]
         self.nodes = [host for host in self.hosts if not host.voter.is_witness]
@@ -84,6 +86,11 @@ class ClusterWorld:
 
     def _deliver(self, source: int, target: int, link: str, packet: bytes) -> None:
         self.hosts[target].deliver(source, link, packet)
+
+    def send(self, source: int, target: int, link: str, packet: bytes) -> None:
+        """A core or a guard sends a packet."""
+        self.rate.sent((source, target, link), self.agenda.now_ns)
+        self.network.send(source, target, link, packet)
 
     def wall_ns(self) -> int:
         """The wall clock, the same on every host."""

@@ -195,8 +195,8 @@ class CoreProcess:
     def _send(self, action: ac.SendHeartbeat) -> list[ev.Event]:
         heartbeat = action.heartbeat
         if not self._is_mute:
-            for packet in self._endpoint.packets(heartbeat):
-                self.world.network.send(self.host.index, heartbeat.receiver, heartbeat.link, packet)
+            for packet in self._endpoint.packets(heartbeat) * self.world.plant.copies:
+                self.world.send(self.host.index, heartbeat.receiver, heartbeat.link, packet)
         return []
 
     def _prepare_goodbye(self, action: ac.PrepareGoodbye) -> list[ev.Event]:

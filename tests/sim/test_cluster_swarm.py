@@ -24,6 +24,7 @@ SEEDS_NEEDED = {
     "kernel-never-opens": 1,
     "no-abstention": 6,
     "release-clears-any": 4,
+    "shouting": 2,
     "timeout-written-late": 2,
 }
 
