@@ -13,7 +13,8 @@ from ha_monitor.model import Address, ClusterConfig, Group, NodeState, ResourceS
 # A dead switch silences everybody within a beat of each other, and each says so a beat later: only who is
 # still alone after that is isolated.
 ISOLATED_AFTER_BEATS = 7.5
-START_HOLD_DOWN_NS = 60_000_000_000  # a Node where a start failed is not tried again before
+HOLD_DOWN_NS = 60_000_000_000  # a Node where the group failed is not tried again before
+HOLD_DOWN_ALONE_NS = 5_000_000_000  # unless no other Node could take it
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def _resource_reason(record: ResourceRecord, is_owner: bool) -> str:
         return ""  # a restarted daemon has not looked yet: no reason to move what it took up again
     if record.is_everywhere:
         return f"{record.spec.name} {record.state.value}"
-    return f"{record.spec.name} failed" if record.state is ResourceState.FAILED else ""
+    # Elsewhere it is only what a former failure left behind (a failed unit, a stale pid file): `held_down`
+    # keeps the Node out for a while, and then it must be able to take over again.
+    return f"{record.spec.name} failed" if record.state is ResourceState.FAILED and is_owner else ""
 
 
 def link_of_addresses(group: Group, addresses: Mapping[str, Address]) -> dict[str, str]:

@@ -42,7 +42,6 @@ from ha_monitor.model import (
     NodeState,
     ResourceState,
 )
-from ha_monitor.timebase import SECOND
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
@@ -70,7 +69,7 @@ class Tenure:
         self.passage = Passage()
         self.links = placement.link_of_addresses(spec, me.addresses)
         self.moves: deque[int] = deque(maxlen=MOVES_KEPT)
-        self.held_down: tuple[str, int] = ("", 0)  # why, until when
+        self.held_down: tuple[str, int] = ("", 0)  # why, since when
         self.margins: deque[tuple[int, int]] = deque(maxlen=128)  # (at, percent of the Lease left)
         self.better_since_ns = 0  # since when a preferred Node could have it
         self.is_placed_by_operator = False  # then it does not go back by itself
@@ -229,10 +228,16 @@ class Tenure:
         """Why this Node should not serve the group, "" if it may."""
         if self.spec.name == REPORTER:
             return "stopping" if self.situation.is_stopping else ""
-        held_down = self.held_down[0] if at_ns < self.held_down[1] else ""
         is_owner = self.runner.is_owner or self._is_adopting
-        health = self.situation.health(held_down, is_owner, at_ns)
+        health = self.situation.health(self._held_down_reason(at_ns), is_owner, at_ns)
         return placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
+
+    def _held_down_reason(self, at_ns: int) -> str:
+        reason, since_ns = self.held_down
+        if not reason or at_ns >= since_ns + placement.HOLD_DOWN_NS:
+            return ""
+        is_over_if_alone = at_ns >= since_ns + placement.HOLD_DOWN_ALONE_NS
+        return "" if is_over_if_alone and not self.candidates() else reason
 
     def candidates(self) -> list[Peer]:
         """Other Nodes that could take the group now, best first."""
@@ -301,6 +306,8 @@ class Tenure:
         if situation.is_stopping:
             self.hand_over(able[0] if able else None, Cause.DAEMON_STOPPED, at_ns)
         elif reason and able:
+            if any(r.must_stop and r.state is ResourceState.FAILED for r in self.runner.records.values()):
+                self.held_down = (reason, at_ns)
             self.hand_over(able[0], self._cause_of(reason), at_ns)
         elif not reason:
             self._consider_failback(at_ns)
@@ -379,8 +386,7 @@ class Tenure:
         cause, why = self.runner.failed
         able = self.candidates()
         self.situation.log(f"group {self.spec.name}: start failed ({why})", "error")
-        stay = placement.START_HOLD_DOWN_NS if able else 5 * SECOND
-        self.held_down = (f"start failed: {why}", at_ns + stay)
+        self.held_down = (f"start failed: {why}", at_ns)
         self._is_told = True
         # A stranger that has the address has it for every Node: no use to send the group round.
         successor = able[0] if able and cause is Cause.START_FAILED else None

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 from ha_monitor.core import events as ev
+from ha_monitor.core.placement import HOLD_DOWN_NS
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Failback, FailbackKind, GroupState, Timing
 from ha_monitor.sim.agenda import HostClock
@@ -105,13 +106,13 @@ class SwarmWorld(ClusterWorld):
         self.check_everyone_served()
 
     def _held_down_ns(self) -> int:
-        """How long a Node is still not tried again after a failed start."""
+        """How long a Node is still not tried again after the group failed there."""
         waits = [
-            tenure.held_down[1] - host.process.now_ns() + 2 * self.lease_ns
+            tenure.held_down[1] + HOLD_DOWN_NS - host.process.now_ns() + 2 * self.lease_ns
             for host in self.nodes
             if host.process is not None
             for tenure in host.process.core.tenures.values()
-            if tenure.held_down[1] > host.process.now_ns()
+            if tenure.held_down[0]
         ]
         return max(waits, default=0)
 

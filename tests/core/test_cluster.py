@@ -454,3 +454,33 @@ def test_stranger_life_that_never_names_us_is_answered_four_times_a_beat_at_most
         actions = member.core.step(event, world.now_ns + number)
         sent += [a for a in actions if isinstance(a, ac.SendHeartbeat) and a.heartbeat.receiver == 0]
     assert len(sent) <= 2 * len(member.core.situation.peers[0].links)
+
+
+def test_what_failed_here_once_is_no_obstacle_when_the_other_node_dies():
+    """A failed unit or a stale pid file stays behind; the group must still come back when nobody else can."""
+    world = World(pair(www(vip(), command("worker"))))
+    world.run(4)
+    pub2 = world["pub2"]
+    pub2.services["worker"] = ResourceState.FAILED
+    pub2.report("www", "worker")
+    pub2.stop_fails.discard("worker")
+    world.run(1)
+    assert world.owners() == ["pub3"]
+    pub2.services["worker"] = ResourceState.FAILED
+    pub2.report("www", "worker")
+    world.run(10)
+    assert world.owners() == ["pub3"]
+    world.power_off("pub3")
+    world.run(2)
+    assert world.owners() == ["pub2"]
+    assert pub2.services["worker"] is ResourceState.RUNNING
+
+
+def test_group_that_failed_here_does_not_come_back_at_once_when_it_fails_there_too():
+    world = World(pair(www(vip(), command("worker"))))
+    world.run(4)
+    for name in ("pub2", "pub3"):
+        world[name].services["worker"] = ResourceState.FAILED
+        world[name].report("www", "worker")
+        world.run(3)
+        assert world.owners() == ["pub3"]
