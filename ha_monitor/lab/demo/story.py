@@ -103,10 +103,11 @@ class Story:
             faults.strike(self._stage.lab, fault.blow(owner, **step.chosen))
             self.struck(owner)
             held_until = time.monotonic() + measure.held_for_s(fault, self._stage.timing)
-            if step.is_pictured:
-                # The old Owner may have answered a moment ago: look when its Lease is surely over.
-                seen.wait_until(since.monotonic_ns + round(SETTLED_AFTER_S * 1e9))
+            # The old Owner may have answered a moment ago: look when its Lease is surely over.
+            seen.wait_until(since.monotonic_ns + round(SETTLED_AFTER_S * 1e9))
+            if seen.owner() not in (owner, None):
                 visible = self._visible(seen, owner, since)
+            if step.is_pictured:
                 self._take_pictures(step.fault, (owner,))
             time.sleep(max(0.0, held_until - time.monotonic()))
         finally:
