@@ -29,6 +29,7 @@ from ha_monitor.publish.outbox import Parcel
 from ha_monitor.publish.snapshot import Snapshot, snapshots, tells_cluster
 from ha_monitor.publish.zabbix import event_value, trap_values
 from ha_monitor.runtime.ipc import Channel, inherited_channel, read_config_text
+from ha_monitor.runtime.scribe import goes_to_journal, log_text
 from ha_monitor.sinks.base import Sink
 from ha_monitor.sinks.choose import sinks_for
 from ha_monitor.sinks.courier import Courier
@@ -195,7 +196,7 @@ class Publisher:
                 self._unopened[name] = (sink, str(error))
                 continue
             del self._unopened[name]
-            courier = Courier(sink, outbox, self._wall_ns)
+            courier = Courier(sink, outbox, self._wall_ns, say=_say)
             courier.start()
             self._couriers.append(courier)
 
@@ -221,7 +222,7 @@ class Publisher:
                 file.write(text)
             os.replace(new, path)
         except OSError as error:
-            sys.stderr.write(f"<4>publisher: {path}: {error.strerror}\n")
+            _say(f"{path}: {error.strerror}")
 
     def close(self, within_s: float) -> None:
         """Send what can be sent in this time; the rest waits on disk for the next life."""
@@ -276,6 +277,11 @@ class _Loop:
     def _acknowledge(self) -> None:
         for ident in self._publisher.keep_transitions():
             self._channel.send({"kind": "ack", "ident": ident})
+
+
+def _say(line: str) -> None:
+    """A warning for the journal or standard error."""
+    sys.stderr.write(log_text("warning", f"publisher: {line}", goes_to_journal()))
 
 
 def main() -> int:

@@ -48,11 +48,13 @@ class Courier:
         outbox: Outbox,
         wall_ns: Callable[[], int],
         jitter: Callable[[], float] = random.random,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.sink = sink
         self.outbox = outbox
         self._wall_ns = wall_ns
         self._jitter = jitter
+        self._say = say  # one line when the sink goes down, one when it answers again
         self._back_off = BackOff()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -156,12 +158,17 @@ class Courier:
     def _run(self) -> None:
         while True:
             wait_s = IDLE_S
+            was_down = self._back_off.delay_s > 0
             try:
                 more = self.carry_once()
                 self._back_off.succeeded()
+                if was_down:
+                    self._say(f"{self.sink.name}: answers again, what waited on disk is sent")
             except SinkError as error:
                 self.detail, more = str(error), False
                 wait_s = self._back_off.failed(self._jitter())
+                if not was_down:
+                    self._say(f"{self.sink.name}: down, results wait on disk: {error}")
             if self._stopping.is_set() and not more:
                 return
             if not more:

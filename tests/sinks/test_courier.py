@@ -164,3 +164,30 @@ def test_back_off_doubles_to_its_bound_with_jitter_and_starts_anew():
     assert back_off.failed(0.0) < back_off.failed(1.0) <= 1.25 * BACK_OFF_MAX_S
     back_off.succeeded()
     assert back_off.failed(0.5) == 0.2
+
+
+def test_going_down_and_coming_back_are_one_line_each(tmp_path):
+    sink, box, said = Recorder(), Outbox(tmp_path / "s.sqlite", ZABBIX), []
+    sink.error = "connection refused"
+    courier = Courier(sink, box, lambda: 100 * SECOND, lambda: 0.0, said.append)
+    box.put([state(1)])
+    courier.start()
+    try:
+        wait_until(lambda: courier.view(100 * SECOND).state == "down")
+        time.sleep(0.5)  # several tries
+        sink.error = None
+        wait_until(lambda: sink.got == ["s1"] and len(said) > 1)
+    finally:
+        courier.stop(5)
+        box.close()
+    assert said == [
+        "zabbix: down, results wait on disk: connection refused",
+        "zabbix: answers again, what waited on disk is sent",
+    ]
+
+
+def wait_until(is_so, within_s=10):
+    until = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < until, "it did not come to it"
+        time.sleep(0.02)
