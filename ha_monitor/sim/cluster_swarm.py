@@ -102,7 +102,8 @@ class SwarmWorld(ClusterWorld):
         self.become_quiet()
         # Abstention, hold, 3 T; the grace of a first start; what was late or still starting when it healed.
         self.run(5 * self.lease_ns + self.config.start_grace_ns + 4 * SECOND)
-        self.run(max(0, self._held_down_ns()))
+        if any(len(hosts) != 1 for hosts in self.answering().values()):
+            self.run(max(0, self._held_down_ns()))
         self.check_everyone_served()
 
     def _held_down_ns(self) -> int:
