@@ -247,7 +247,8 @@ class Tenure:
         """When this Node may ask for the Lease if nothing else happens; None: not before something does."""
         if not self._open_since_ns or self.situation.me.name not in self.spec.prefer:
             return None
-        return max(self._open_since_ns + self._patience_ns(), self.seeker.ask_again_ns)
+        # Ranks count from a denial's end too, or all would ask at once when voters stop abstaining.
+        return max(self._open_since_ns, self.seeker.ask_again_ns) + self._patience_ns()
 
     def _patience_ns(self) -> int:
         situation = self.situation

@@ -47,6 +47,24 @@ def test_the_grace_of_a_first_start_begins_when_voters_no_longer_abstain():
     assert world.owners() == ["pub2"]
 
 
+def test_when_all_voters_stop_abstaining_the_preferred_node_asks_first():
+    world = World()
+    until_ns = world.now_ns + 5 * SECOND
+
+    def start(name):
+        member = world[name]
+        member.is_up = True
+        member.start(VoterSeat(member.index, member.incarnation + 7, until_ns, 5, 10 * SECOND))
+
+    start("pub2")
+    start("mon")
+    world["pub3"].is_up = False
+    world.run(2)
+    start("pub3")  # it was told of a shorter wait, so its slack for the clocks' rates is shorter too
+    world.run(4)
+    assert world.owners() == ["pub2"]
+
+
 def test_a_healthy_pair_is_ok_for_every_voter(world):
     for member in world.members:
         view = member.core.view(world.now_ns)

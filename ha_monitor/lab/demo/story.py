@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ha_monitor.lab import faults, measure
+from ha_monitor.lab.cast import NODES
 from ha_monitor.lab.demo.looks import Looks, shots
 from ha_monitor.lab.demo.record import Report, Requests, StepRecord
 from ha_monitor.lab.demo.stage import Stage
@@ -82,6 +83,8 @@ class Story:
     def _at_rest(self, seen: Observation) -> None:
         self._say("normal operation: both systems must show nothing but OK")
         self._stage.daemons.wait_settled()
+        # A slow machine may have started on the other Node: then it goes to the preferred one by itself.
+        seen.wait_for(lambda: seen.owner() == NODES[0], FAILBACK_WITHIN_S)
         self._report.not_ok = self._looks.wait_all_ok(ALL_OK_WITHIN_S)
         before = self._stage.processes()
         since = _Moment.now()
