@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core.leases import Phase
-from ha_monitor.model import Ballot, ClusterConfig, ResourceKind, ResourceState, Run
+from ha_monitor.model import Ballot, ClusterConfig, Resource, ResourceKind, ResourceState, Run
 from ha_monitor.sim.agenda import Agenda, HostClock
 from ha_monitor.sim.checks import (
     EpochCheck,
@@ -156,15 +156,26 @@ class ClusterWorld:
                 self._epochs_held[key] = ballot
                 self.epochs.won(name, ballot)
 
+    def check_decided(self, host: ClusterHost, actions: Iterable[ac.Action]) -> None:
+        """What runs on the Owner alone is ordered to start only under the Lease, at the time of deciding.
+
+        A process that stands still before it passes the order on starts a service late: the promise covers
+        what is reached through the address, and no more.
+        """
+        starts = (action for action in actions if isinstance(action, ac.StartResource))
+        for start in starts:
+            if self._spec(start).run is Run.OWNER and not self._holds(host, start.group):
+                raise SafetyBroken(f"{host.name} starts {start.resource} without its group's Lease")
+
+    def _spec(self, action: ac.StartResource) -> Resource:
+        return next(r for r in self.config.group(action.group).resources if r.name == action.resource)
+
     def check_order(self, host: ClusterHost, action: ac.StartResource) -> None:
-        """What runs on the Owner alone starts under the Lease, after everything left of it."""
+        """What runs on the Owner alone starts after everything left of it."""
         group = self.config.group(action.group)
-        names = [resource.name for resource in group.resources]
-        starting = group.resources[names.index(action.resource)]
-        if starting.run is Run.EVERYWHERE:
+        if self._spec(action).run is Run.EVERYWHERE:
             return
-        if not self._holds(host, group.name):
-            raise SafetyBroken(f"{host.name} starts {action.resource} without the Lease of {group.name}")
+        names = [resource.name for resource in group.resources]
         for earlier in group.resources[: names.index(action.resource)]:
             if earlier.kind is ResourceKind.VIP:
                 is_up = host.kernel.is_activated(earlier.name)

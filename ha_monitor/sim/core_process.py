@@ -162,8 +162,10 @@ class CoreProcess:
 
     def _feed(self, event: ev.Event) -> None:
         self._is_mute = False
-        self._actions.extend(self.core.step(event, self.now_ns()))
+        actions = self.core.step(event, self.now_ns())
         self.world.watch_leases(self)
+        self.world.check_decided(self.host, actions)
+        self._actions.extend(actions)
 
     def _take(self, item: Datagram | ev.Event) -> None:
         if not isinstance(item, Datagram):

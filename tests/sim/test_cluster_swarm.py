@@ -73,9 +73,11 @@ def test_two_that_are_both_strangers_to_each_other_do_not_storm():
     assert world.events < 50_000
 
 
-def test_checker_sees_a_service_that_starts_without_the_lease():
+def test_checkers_see_a_service_that_starts_without_the_lease_or_before_its_address():
     world = ClusterWorld(pair(queue()))
     world.begin()
     action = ac.StartResource("queue", "worker", 1, NO_BALLOT)
-    with pytest.raises(SafetyBroken, match="without the Lease"):
+    with pytest.raises(SafetyBroken, match="without its group's Lease"):
+        world.check_decided(world["pub2"], [action])
+    with pytest.raises(SafetyBroken, match="before"):
         world.check_order(world["pub2"], action)
