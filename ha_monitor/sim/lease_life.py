@@ -33,7 +33,7 @@ from ha_monitor.messages import (
     Propose,
     Release,
 )
-from ha_monitor.model import Ballot, Cause
+from ha_monitor.model import NO_BALLOT, Ballot, Cause
 
 if TYPE_CHECKING:
     from ha_monitor.sim.lease_host import Host
@@ -57,6 +57,14 @@ class Packet:
     message: LeaseMessage | Claim
 
 
+@dataclass(frozen=True)
+class SwitchOrder:
+    """An operator wants the group on another Node; -1: on any."""
+
+    successor: int
+
+
+Item = Packet | SwitchOrder | str  # a string names a timer
 Step = Callable[[], None]
 
 
@@ -72,14 +80,15 @@ class Life:
         self.stalled_until_ns = 0  # true time
         self.beaten_ns = self.world.agenda.now_ns  # true time of the last beat
         self.waited_since_ns = 0  # own clock when the inbox was last found empty
-        self._inbox: deque[Packet | str] = deque()
+        self._inbox: deque[Item] = deque()
         self._todo: deque[Step] = deque()
         self._is_planned = False
         self._planned_due_ns = 0
+        self._epoch = NO_BALLOT
 
     # -- the loop --
 
-    def post(self, item: Packet | str) -> None:
+    def post(self, item: Item) -> None:
         """A packet or a timer arrives; beyond the bound it is lost, as in a full socket."""
         if (
             not self.is_alive
@@ -132,13 +141,15 @@ class Life:
         """The own Lease clock."""
         return self.host.clock.own_ns(self.world.agenda.now_ns)
 
-    def _take(self, item: Packet | str) -> None:
+    def _take(self, item: Item) -> None:
         if item == "beat":
             self._beat()
         elif item == "seek":
             self._do_all(self._seek())
         elif item == "due" and self.seeker is not None:
             self._do_all(self.seeker.expire(self.now_ns()))
+        elif isinstance(item, SwitchOrder):
+            self._switch(item.successor)
         elif isinstance(item, Packet):
             self._take_packet(item)
         self._plan_deadline()
@@ -222,12 +233,11 @@ class Life:
             self._do_all(self.seeker.reclaim(self.now_ns()))
             self._plan()
 
-    def switch(self, successor: int) -> None:
-        """An operator orders a Switchover: close, then release."""
+    def _switch(self, successor: int) -> None:
+        """An operator ordered a Switchover: close, then release."""
         if self.seeker is not None and self.seeker.phase is Phase.HELD:
             self._todo.append(lambda: self.host.kernel.close(GROUP))
             self._todo.append(lambda: self._release(successor))
-            self._plan()
 
     def _release(self, successor: int) -> None:
         assert self.seeker is not None, "a Witness never switches"
@@ -238,6 +248,8 @@ class Life:
 
     def _do_all(self, outputs: list[Output]) -> None:
         for output in outputs:
+            if isinstance(output, Won | Renewed):
+                self._note_epoch(output.ballot)  # it counts from the decision, however late it is carried out
             self._todo.append(lambda output=output: self._do(output))  # type: ignore[misc]
 
     def _do(self, output: Output) -> None:
@@ -260,9 +272,12 @@ class Life:
             assert isinstance(output, Denied), f"unknown output {output}"
             self._do_all(self._seek())  # plans the moment to ask again
 
+    def _note_epoch(self, ballot: Ballot) -> None:
+        if ballot != self._epoch:
+            self._epoch = ballot
+            self.world.epoch_won(self.host, ballot)
+
     def _open(self, output: Won | Renewed) -> None:
         assert self.seeker is not None, "only a seeker wins"
-        if isinstance(output, Won) or output.ballot != self.host.last_epoch:
-            self.world.epoch_won(self.host, output.ballot)
         self.host.guard.goodbye = self.seeker.releasable()
         self.world.plant.activate(self, output)

@@ -21,7 +21,7 @@ from ha_monitor.sim.checks import (
     check_single_lease,
 )
 from ha_monitor.sim.lease_host import Guard, Host
-from ha_monitor.sim.lease_life import GROUP, Life, Packet
+from ha_monitor.sim.lease_life import GROUP, Life, Packet, SwitchOrder
 from ha_monitor.sim.network import CALM, Network, Weather
 from ha_monitor.sim.plants import NOTHING, LeasePlant
 from ha_monitor.timebase import MS, SECOND
@@ -320,4 +320,4 @@ class LeaseWorld:
 
     def _fault_switch(self, host: Host, length_ns: int) -> None:  # noqa: ARG002  one signature for all faults
         if host.life is not None:
-            host.life.switch(self.rng.choice([*range(len(self.nodes)), -1]))
+            host.life.post(SwitchOrder(self.rng.choice([*range(len(self.nodes)), -1])))
