@@ -79,7 +79,6 @@ class ClusterCore:
         self.transitions: dict[str, TransitionNote] = {}  # latest of each group
         self.duplicates: dict[str, str] = {}
         self.competing: dict[str, int] = {}
-        self.announcements: dict[str, int] = {}
         self.reporter_changes = 0
         self.is_stopped = False
         self._next_beat_ns = started_at_ns
