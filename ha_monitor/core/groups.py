@@ -46,7 +46,6 @@ class GroupRunner:
         self.epoch = NO_BALLOT
         self.sending = 0  # latest granted
         self.failed: tuple[Cause, str] | None = None  # why the start did not succeed
-        self.duplicates: dict[str, str] = {}  # service address to a stranger's MAC
         self._added: set[str] = set()  # service addresses on their devices, open or closed
         self._answers: dict[str, str] = {}  # duplicate probe: address to MAC or ""
         self._is_reclaimed = False
@@ -120,10 +119,8 @@ class GroupRunner:
         if name not in self._answers:
             return False
         if self._answers[name]:
-            self.duplicates[name] = self._answers[name]
             self.failed = (Cause.ADDRESS_DUPLICATE, f"{name} is in use by {self._answers[name]}")
             return False
-        self.duplicates.pop(name, None)
         self.opened.add(name)
         self.records[name].set_state(ResourceState.RUNNING, "", at_ns)
         self._emit(ActivateWindow(self.spec.name, (name,), self.sending))
