@@ -20,12 +20,12 @@ from ha_monitor.core.actions import (
     SaveMaintenance,
     SaveStandby,
     SaveVoterState,
-    SendHeartbeat,
 )
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import reporter_group
 from ha_monitor.core.report import make_view
 from ha_monitor.core.situation import Situation
+from ha_monitor.core.speech import Speech
 from ha_monitor.core.switches import Switches
 from ha_monitor.core.tenure import Tenure
 from ha_monitor.core.voter import VoterSeat
@@ -36,7 +36,6 @@ from ha_monitor.messages import (
     Heartbeat,
     LeaseMessage,
     MaintenanceNote,
-    NodeReport,
     Prepare,
     Promise,
     Propose,
@@ -44,11 +43,10 @@ from ha_monitor.messages import (
     Release,
     TransitionNote,
 )
-from ha_monitor.model import REPORTER, ClusterConfig, NodeState
+from ha_monitor.model import REPORTER, ClusterConfig
 from ha_monitor.timebase import MS, SECOND
 from ha_monitor.view import View
 
-SPREAD_FOR_NS = 3 * SECOND  # how long notes of transitions ride on heartbeats
 TELL_UNSAVED_EVERY_NS = 10 * SECOND
 COUNTER_SAVED_EVERY = 1024  # ballots between two writes of the highest counter
 
@@ -72,10 +70,10 @@ class ClusterCore:
         self.situation.is_standby = standby
         if maintenance is not None:
             self.situation.take_maintenance(maintenance, started_at_ns)
-        self.version = version
         groups = (*config.groups, reporter_group(config, REPORTER))
         self.tenures = {g.name: Tenure(self.situation, g, counter_floor, started_at_ns) for g in groups}
         self.switches = Switches(self.situation, self.tenures)
+        self.speech = Speech(self.situation, self.tenures, self.switches, version)
         self.transitions: dict[str, TransitionNote] = {}  # latest of each group
         self.duplicates: dict[str, str] = {}
         self.competing: dict[str, int] = {}
@@ -83,11 +81,6 @@ class ClusterCore:
         self.is_stopped = False
         self._next_beat_ns = started_at_ns
         self._has_begun = False
-        self._beat_is_due = False
-        self._greetings: set[int] = set()
-        self._greet_from_ns: dict[int, int] = {}  # nobody is greeted more than four times a beat
-        self._spread: list[tuple[int, TransitionNote]] = []  # (until, note)
-        self._goodbye: tuple[Heartbeat, ...] = ()
         self._is_unsaved = False
         self._tell_unsaved_from_ns = 0
         self._saved_counter = counter_floor
@@ -116,7 +109,7 @@ class ClusterCore:
         for tenure in self.tenures.values():
             tenure.place(at_ns)
         self._finish_stopping(at_ns)
-        self._flush(at_ns)
+        self.speech.flush(at_ns)
         return self._take_actions()
 
     @property
@@ -165,77 +158,13 @@ class ClusterCore:
         self._next_beat_ns += interval
         if self._next_beat_ns <= at_ns:
             self._next_beat_ns = at_ns + interval  # beats missed in a stall are not made up for
-        self._beat_is_due = True
-        self._spread = [(until, note) for until, note in self._spread if until > at_ns]
+        self.speech.is_beat_due = True
+        self.speech.forget_old(at_ns)
         self.switches.forget_old(at_ns)
         for tenure in self.tenures.values():
             tenure.beat(at_ns)
             tenure.keep_resources(at_ns)
         self._watch_reporter()
-
-    def _flush(self, at_ns: int) -> None:
-        if any(tenure.arming for tenure in self.tenures.values()):
-            return  # the kernel answers next, and what follows from it rides on the same packets
-        situation = self.situation
-        targets = set(situation.peers) if self._beat_is_due else set(situation.say) | self._greetings
-        if targets:
-            report = self._node_report(at_ns)
-            for index in sorted(targets):
-                messages = tuple(situation.say.pop(index, ()))
-                for heartbeat in self._heartbeats(situation.peers[index], report, messages, at_ns):
-                    situation.emit(SendHeartbeat(heartbeat))
-        if self._beat_is_due:
-            self._renew_goodbye(at_ns)
-        self._beat_is_due = False
-        self._greetings.clear()
-
-    def _heartbeats(
-        self, peer: Peer, report: NodeReport, messages: tuple[LeaseMessage, ...], at_ns: int
-    ) -> list[Heartbeat]:
-        return [
-            Heartbeat(
-                sender=self.situation.me.index,
-                receiver=peer.voter.index,
-                link=link,
-                incarnation=self.situation.incarnation,
-                hears_incarnation=peer.incarnation if peer.is_heard(at_ns) else 0,
-                sent_ns=at_ns,
-                report=report,
-                messages=messages,
-                requests=self.switches.pending(),
-                transitions=tuple(note for _, note in self._spread),
-                echo_sent_ns=watch.sent_ns,
-                echo_held_ns=max(0, at_ns - watch.heard_at_ns) if watch.sent_ns else 0,
-            )
-            for link, watch in peer.links.items()
-        ]
-
-    def _node_report(self, at_ns: int) -> NodeReport:
-        situation = self.situation
-        state = NodeState.STANDBY if situation.is_standby else NodeState.ONLINE
-        return NodeReport(
-            state=NodeState.STOPPED if self.is_stopped else state,
-            groups=tuple(t.report(at_ns) for t in self.tenures.values()),
-            heard=situation.heard(at_ns),
-            config_digest=situation.config.digest,
-            version=self.version,
-            stall_max_ms=situation.stalls.max_ms(at_ns),
-            uptime_s=(at_ns - situation.started_at_ns) // SECOND,
-            maintenance=situation.maintenance_note(at_ns),
-        )
-
-    def _renew_goodbye(self, at_ns: int) -> None:
-        releases = tuple(r for t in self.tenures.values() for r in t.goodbye())
-        if not releases and not self._goodbye:
-            return
-        report = self._node_report(at_ns)
-        self._goodbye = tuple(
-            heartbeat
-            for peer in self.situation.peers.values()
-            for heartbeat in self._heartbeats(peer, report, releases, at_ns)
-            if releases
-        )
-        self.situation.emit(PrepareGoodbye(self._goodbye))
 
     # What is heard
 
@@ -248,7 +177,7 @@ class ClusterCore:
         was_away = not peer.is_mutual(at_ns)
         peer.hear(heartbeat, event.arrived_ns, situation.me.index, is_mutual)
         if not is_mutual:
-            self._greet(heartbeat.sender, at_ns)
+            self.speech.greet(heartbeat.sender, at_ns)
             return
         if was_away:
             self._reappeared(at_ns)
@@ -257,12 +186,6 @@ class ClusterCore:
             self._take_message(peer, message, at_ns)
         for request in heartbeat.requests:
             self.switches.take(request, at_ns)
-
-    def _greet(self, sender: int, at_ns: int) -> None:
-        """Answer at once who does not know this life yet; bounded, or two such ones would never rest."""
-        if at_ns >= self._greet_from_ns.get(sender, 0):
-            self._greet_from_ns[sender] = at_ns + self.situation.config.timing.interval_ns // 4
-            self._greetings.add(sender)
 
     def _take_reports(self, peer: Peer, heartbeat: Heartbeat, at_ns: int) -> None:
         if self.situation.take_maintenance(heartbeat.report.maintenance, at_ns):
@@ -296,9 +219,7 @@ class ClusterCore:
             if tenure.runner.opened:
                 self._announce(tenure)
         notes = [note for note in self.transitions.values() if note.node_to == self.situation.me.name]
-        kept = {note.ident for _, note in self._spread}
-        until = at_ns + SPREAD_FOR_NS
-        self._spread.extend((until, note) for note in notes if note.ident not in kept)
+        self.speech.spread(notes, at_ns)
 
     def _announce(self, tenure: Tenure) -> None:
         names = tuple(n for n in tenure.runner.addresses if n in tenure.runner.opened)
@@ -397,7 +318,7 @@ class ClusterCore:
             self.situation.log(f"standby {'on' if event.is_standby else 'off'}, by {event.who}")
             self.situation.is_standby = event.is_standby
             self.situation.emit(SaveStandby(event.is_standby))
-            self._beat_is_due = True
+            self.speech.is_beat_due = True
 
     def _maintenance_ordered(self, event: ev.MaintenanceOrdered, at_ns: int) -> None:
         note = event.note
@@ -406,7 +327,7 @@ class ClusterCore:
         )
         self.situation.take_maintenance(numbered, at_ns)
         self.situation.emit(SaveMaintenance(numbered))
-        self._beat_is_due = True
+        self.speech.is_beat_due = True
 
     def _failback_window_changed(self, event: ev.FailbackWindowChanged, at_ns: int) -> None:
         self.situation.failback_open[event.group] = event.is_open
@@ -422,7 +343,7 @@ class ClusterCore:
             self.situation.emit(Exit(0))
             return
         self.situation.is_stopping = True
-        self._beat_is_due = True
+        self.speech.is_beat_due = True
 
     def _finish_stopping(self, at_ns: int) -> None:
         if not self.situation.is_stopping or self.is_stopped:
@@ -430,10 +351,8 @@ class ClusterCore:
         if any(t.runner.is_owner or t.seeker.ballot.counter for t in self.tenures.values()):
             return
         self.is_stopped = True
-        self._beat_is_due = True
-        for tenure in self.tenures.values():
-            tenure.arming = 0
-        self._flush(at_ns)
+        self.speech.is_beat_due = True
+        self.speech.flush(at_ns, is_last=True)
         self.situation.emit(PrepareGoodbye(()))
         self.situation.emit(Exit(0))
 
@@ -441,7 +360,7 @@ class ClusterCore:
 
     def _transition_stamped(self, event: ev.TransitionStamped, at_ns: int) -> None:
         self._keep_transition(event.note)
-        self._spread.append((at_ns + SPREAD_FOR_NS, event.note))
+        self.speech.spread((event.note,), at_ns)
 
     def _keep_transition(self, note: TransitionNote) -> None:
         known = self.transitions.get(note.group)

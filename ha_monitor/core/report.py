@@ -66,8 +66,8 @@ def make_view(core: ClusterCore, at_ns: int) -> View:
         witness_state=witness.state if witness else "",
         config_digest=config.digest,
         config_match=digests <= {config.digest},
-        version=core.version,
-        version_match=versions <= {core.version},
+        version=core.speech.version,
+        version_match=versions <= {core.speech.version},
         reporter=core.tenures[REPORTER].passage.owner,
         reporter_changes=core.reporter_changes,
         maintenance=MaintenanceView(
@@ -169,7 +169,7 @@ def _self_node(core: ClusterCore, at_ns: int) -> NodeView:
         groups_active=sum(1 for t in core.tenures.values() if t.runner.opened),
         stall_max_ms=situation.stalls.max_ms(at_ns),
         uptime_s=(at_ns - situation.started_at_ns) // SECOND,
-        version=core.version,
+        version=core.speech.version,
         config_digest=situation.config.digest,
     )
 
