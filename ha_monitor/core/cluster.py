@@ -21,6 +21,7 @@ from ha_monitor.core.actions import (
     SaveStandby,
     SaveVoterState,
 )
+from ha_monitor.core.leases import Phase
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import reporter_group
 from ha_monitor.core.report import make_view
@@ -28,6 +29,7 @@ from ha_monitor.core.situation import Situation
 from ha_monitor.core.speech import Speech
 from ha_monitor.core.switches import Switches
 from ha_monitor.core.tenure import Tenure
+from ha_monitor.core.upkeep import keep_resources
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import (
     Accept,
@@ -163,7 +165,7 @@ class ClusterCore:
         self.switches.forget_old(at_ns)
         for tenure in self.tenures.values():
             tenure.beat(at_ns)
-            tenure.keep_resources(at_ns)
+            keep_resources(self.situation, tenure.runner, tenure.seeker.phase is not Phase.IDLE, at_ns)
         self._watch_reporter()
 
     # What is heard

@@ -232,7 +232,7 @@ def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:
     able = [p.voter.name for p in tenure.candidates()] + ([situation.me.name] if own.is_eligible else [])
     candidates = tuple(n for n in tenure.spec.prefer if n in able and n != owner)
     is_held = tenure.seeker.phase is Phase.HELD
-    due_ns = tenure.failback_due_ns() if is_held else None
+    due_ns = tenure.failback.due_ns() if is_held else None
     margins = [m for at, m in tenure.margins if at_ns - at < 60 * SECOND]
     note = core.transitions.get(tenure.spec.name)
     return GroupView(
@@ -248,7 +248,7 @@ def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:
         lease_left_ms=max(0, tenure.seeker.end_ns - at_ns) // MS if is_held else -1,
         renewal_margin_pct=min(margins, default=-1) if is_held else -1,
         failback=tenure.spec.failback.kind.value,
-        failback_pending=tenure.is_failback_pending,
+        failback_pending=tenure.failback.is_pending,
         failback_eta_s=max(0, due_ns - at_ns) // SECOND if due_ns is not None else -1,
         moves_1h=sum(1 for at in tenure.moves if at_ns - at < 3600 * SECOND),
         last=_transition(note) if note else TransitionView(),
@@ -366,9 +366,9 @@ def _failback(tenure: Tenure, owner: str, at_ns: int) -> str:
     if failback.kind is FailbackKind.MANUAL:
         command = f"ha-monitor switch {tenure.spec.name} --to {best}"
         return f"It goes back to {best} when an operator says so: {command}."
-    if tenure.is_placed_by_operator:
+    if tenure.failback.is_placed_by_operator:
         return f"An operator put it on {owner}: it does not go back to {best} by itself."
-    due_ns = tenure.failback_due_ns()
+    due_ns = tenure.failback.due_ns()
     if due_ns is None:
         return f"It goes back to {best} by itself (failback {failback.kind.value}) when {best} is ready."
     return f"It goes back to {best} in {format_duration(max(0, due_ns - at_ns))}, if {best} stays ready."

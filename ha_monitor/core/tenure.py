@@ -6,7 +6,9 @@ from collections import deque
 
 from ha_monitor.core import placement
 from ha_monitor.core.actions import ArmWindow
+from ha_monitor.core.candidacy import NO_RELEASE, Candidacy
 from ha_monitor.core.events import WindowArmed
+from ha_monitor.core.failback import FailbackWatch
 from ha_monitor.core.groups import GroupRunner, Leaving
 from ha_monitor.core.leases import (
     Arm,
@@ -36,7 +38,6 @@ from ha_monitor.model import (
     NO_BALLOT,
     REPORTER,
     Cause,
-    FailbackKind,
     Group,
     GroupState,
     NodeState,
@@ -45,7 +46,6 @@ from ha_monitor.model import (
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
-SUCCESSOR_BEATS = 4  # by which others stand back for a named successor: a busy host may be late, not dead
 MOVES_KEPT = 100
 
 
@@ -71,11 +71,9 @@ class Tenure:
         self.moves: deque[int] = deque(maxlen=MOVES_KEPT)
         self.held_down: tuple[str, int] = ("", 0)  # why, since when
         self.margins: deque[tuple[int, int]] = deque(maxlen=128)  # (at, percent of the Lease left)
-        self.better_since_ns = 0  # since when a preferred Node could have it
-        self.is_placed_by_operator = False  # then it does not go back by itself
+        self.failback = FailbackWatch(situation, spec)
         self.arming: int = 0  # sending number that the kernel was asked for
-        self._open_since_ns = 0
-        self._successor_named = -2  # by the last RELEASE: voter index, -1 nobody, -2 no RELEASE
+        self.candidacy = Candidacy(situation, spec, self.seeker, self.passage)
         self._releases: list[tuple[int, Release]] = []  # (beats to go, message)
         self._is_adopting = False
         self._is_told = True
@@ -123,8 +121,8 @@ class Tenure:
         if self.passage.epoch > message.ballot:
             return  # of an earlier tenure, replayed
         self.passage.see_release(peer.voter.name, message.cause, at_ns)
-        self._successor_named = message.successor
-        self._open_since_ns = 0
+        self.candidacy.successor_named = message.successor
+        self.candidacy.open_since_ns = 0
         self.seeker.ask_again_ns = 0  # what voters refused before is out of date
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
@@ -137,7 +135,7 @@ class Tenure:
         is_stopping = report.state is GroupState.STOPPING
         if self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping):
             self.moves.append(at_ns)
-        self._successor_named = -2
+        self.candidacy.successor_named = NO_RELEASE
         if self.runner.state is GroupState.MOVING:
             self.runner.state = GroupState.STOPPED
         self._take(self.seeker.hear_higher(report.epoch, peer.voter.index), at_ns)
@@ -205,7 +203,7 @@ class Tenure:
 
     def place(self, at_ns: int) -> None:
         """Seek, keep, hand over or finish handing over, as things stand now."""
-        self._note_openness(at_ns)
+        self.candidacy.note_openness(at_ns)
         self._finish_stop(at_ns)
         if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
             self._give_up_start(at_ns)
@@ -213,7 +211,7 @@ class Tenure:
         self.runner.judge(has_candidate)
         self._tell_when_up(at_ns)
         if self.seeker.phase is Phase.IDLE:
-            if self._may_seek(at_ns):
+            if not self.runner.is_busy and self.candidacy.may_seek(at_ns) and not self.ineligible(at_ns):
                 self.passage.seek_ns = at_ns
                 self._take(self.seeker.seek(at_ns), at_ns)
         elif self.seeker.phase is Phase.HELD:
@@ -243,59 +241,6 @@ class Tenure:
         """Other Nodes that could take the group now, best first."""
         return placement.eligible_peers(self.spec, self.situation.node_peers)
 
-    def seek_at_ns(self) -> int | None:
-        """When this Node may ask for the Lease if nothing else happens; None: not before something does."""
-        if not self._open_since_ns or self.situation.me.name not in self.spec.prefer:
-            return None
-        # Ranks count from a denial's end too, or all would ask at once when voters stop abstaining.
-        return max(self._open_since_ns, self.seeker.ask_again_ns) + self._patience_ns()
-
-    def _patience_ns(self) -> int:
-        situation = self.situation
-        interval = situation.config.timing.interval_ns
-        if self._successor_named == situation.me.index:
-            return 0
-        ranks = placement.rank(self.spec, situation.me.name, situation.node_peers)
-        if self._successor_named >= 0:
-            ranks += SUCCESSOR_BEATS
-        return ranks * interval
-
-    def _awaits_better(self, at_ns: int) -> bool:
-        """At a cluster's first start a preferred Node gets some time to become ready."""
-        situation = self.situation
-        # Before its abstention is over no voter of a first start could grant anything.
-        able_ns = max(situation.started_at_ns, situation.seat.abstain_until_ns)
-        if self.passage.owner or at_ns >= able_ns + situation.config.start_grace_ns:
-            return False
-        return bool(placement.awaited_at_start(self.spec, situation.me.name, situation.node_peers))
-
-    def _note_openness(self, at_ns: int) -> None:
-        if self.seeker.phase is Phase.HELD or self._held_by_another(at_ns) is not None:
-            self._open_since_ns = 0
-        elif not self._open_since_ns or self._awaits_better(at_ns):
-            self._open_since_ns = at_ns  # ranks count from the moment when the wait is over
-
-    def _held_by_another(self, at_ns: int) -> int | None:
-        """How long the own voter still grants the group to another Node.
-
-        What it grants to this Node is left from a Lease, or from a race for one, that is over.
-        """
-        held = self.situation.seat.held(self.spec.name, at_ns)
-        return held[2] if held is not None and held[0] != self.situation.me.index else None
-
-    def _may_seek(self, at_ns: int) -> bool:
-        situation = self.situation
-        if situation.me.is_witness or situation.is_stopping or self.runner.is_busy:
-            return False
-        if at_ns < situation.accuse_from_ns or not situation.is_quorate(at_ns):
-            return False
-        if situation.in_maintenance(at_ns) and self.spec.name != REPORTER:
-            return False
-        if self._awaits_better(at_ns):
-            return False
-        seek_at_ns = self.seek_at_ns()
-        return seek_at_ns is not None and at_ns >= seek_at_ns and not self.ineligible(at_ns)
-
     def _consider_leaving(self, at_ns: int) -> None:
         situation = self.situation
         if not self.runner.is_owner or self.runner.is_busy:
@@ -311,7 +256,9 @@ class Tenure:
                 self.held_down = (reason, at_ns)
             self.hand_over(able[0], self._cause_of(reason), at_ns)
         elif not reason:
-            self._consider_failback(at_ns)
+            better = self.failback.wants_to_go(at_ns)
+            if better is not None and self.runner.state is GroupState.RUNNING:
+                self.hand_over(better, Cause.FAILBACK, at_ns)
 
     def _cause_of(self, reason: str) -> Cause:
         if reason == "standby":
@@ -322,40 +269,13 @@ class Tenure:
             return Cause.LINK_ISOLATED
         return Cause.STOP_FAILED if reason.endswith("stop failed") else Cause.RESOURCE_FAILED
 
-    def _consider_failback(self, at_ns: int) -> None:
-        better = placement.better_peer(self.spec, self.situation.me.name, self.situation.node_peers)
-        if better is None:
-            self.better_since_ns = 0
-            return
-        self.better_since_ns = self.better_since_ns or at_ns
-        due_ns = self.failback_due_ns()
-        if due_ns is not None and at_ns >= due_ns and self.runner.state is GroupState.RUNNING:
-            self.hand_over(better, Cause.FAILBACK, at_ns)
-
-    @property
-    def is_failback_pending(self) -> bool:
-        """Whether a better Node is ready and the policy, or an operator by hand, will give the group back."""
-        is_wanted = self.spec.failback.kind is not FailbackKind.NEVER and not self.is_placed_by_operator
-        return bool(self.better_since_ns) and is_wanted
-
-    def failback_due_ns(self) -> int | None:
-        """When the group goes back to the preferred Node, None if it does not by itself."""
-        failback = self.spec.failback
-        if not self.better_since_ns or self.is_placed_by_operator:
-            return None
-        if failback.kind is FailbackKind.AFTER:
-            return self.better_since_ns + failback.after_ns
-        if failback.kind is FailbackKind.BETWEEN and self.situation.failback_open.get(self.spec.name):
-            return self.better_since_ns + self.situation.config.timing.lease_ns
-        return None
-
     def hand_over(self, successor: Peer | None, cause: Cause, at_ns: int) -> None:
         """Stop here, then release to the successor."""
         name = successor.voter.name if successor else "nobody"
         if self.spec.name != REPORTER:
             self.situation.log(f"group {self.spec.name}: handing over to {name} ({cause.value})")
         index = successor.voter.index if successor else -1
-        self.better_since_ns = 0
+        self.failback.better_since_ns = 0
         self.runner.begin_stop(Leaving(index, cause), at_ns)
         self._finish_stop(at_ns)
 
@@ -371,7 +291,7 @@ class Tenure:
             self._releases.append((RELEASE_REPEATS, release))
         self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
         self._is_adopting = False
-        self._successor_named = leaving.successor
+        self.candidacy.successor_named = leaving.successor
         if leaving.successor < 0 and self.spec.name != REPORTER:
             name = self.situation.me.name
             self.situation.emit(tell_released_to_nobody(self.spec.name, name, leaving.cause, ballot))
@@ -404,7 +324,7 @@ class Tenure:
         owner = next((p for p in self.situation.node_peers if p.voter.name == passage.owner), None)
         is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
         cause = passage.cause(is_silent, not passage.owner)
-        self.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
+        self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
             if was_adopting:
                 self.situation.log(f"group {self.spec.name}: taken up again, service not touched")
@@ -412,39 +332,7 @@ class Tenure:
                 self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))
         if passage.see_owner(name, epoch, at_ns, False):
             self.moves.append(at_ns)
-        self._successor_named = -2
-
-    # Resources
-
-    def keep_resources(self, at_ns: int) -> None:
-        """Start what should run here and does not; stop what runs here without a Lease."""
-        situation = self.situation
-        if situation.in_maintenance(at_ns) or situation.is_stopping or not situation.is_quorate(at_ns):
-            return
-        is_up = self.runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
-        for record in self.runner.records.values():
-            if record.is_address:
-                continue
-            if record.is_everywhere or is_up:
-                self._restart(record.spec.name, at_ns)
-            elif self.runner.state is GroupState.STOPPED and self.seeker.phase is Phase.IDLE:
-                self._stop_stray(record.spec.name, at_ns)
-
-    def _restart(self, name: str, at_ns: int) -> None:
-        record = self.runner.records[name]
-        if record.may_restart(at_ns):
-            self.situation.log(
-                f"resource {name}: {record.state.value}, starting it ({record.detail})", "warning"
-            )
-            if record.state is ResourceState.STOPPED:
-                record.note_failure(at_ns)
-            self.runner.start_resource(record, at_ns)
-
-    def _stop_stray(self, name: str, at_ns: int) -> None:
-        record = self.runner.records[name]
-        if record.state is ResourceState.RUNNING and not record.operation:
-            self.situation.log(f"resource {name}: runs here without a Lease, stopping it", "warning")
-            self.runner.stop_resource(record, at_ns)
+        self.candidacy.successor_named = NO_RELEASE
 
     # Reports
 
@@ -480,12 +368,5 @@ class Tenure:
         """When this group next needs a step, None if only events can change something."""
         times = [self.seeker.deadline_ns]
         if self.seeker.phase is Phase.IDLE:
-            times.append(self._seek_deadline_ns(at_ns))
+            times.append(self.candidacy.deadline_ns(at_ns))
         return min((t for t in times if t is not None), default=None)
-
-    def _seek_deadline_ns(self, at_ns: int) -> int | None:
-        remaining_ns = self._held_by_another(at_ns)
-        if remaining_ns is not None:
-            return at_ns + remaining_ns
-        seek_at_ns = self.seek_at_ns()
-        return seek_at_ns if seek_at_ns is not None and seek_at_ns > at_ns else None
