@@ -61,3 +61,7 @@ class SinkError(HaMonitorError):
 
 class ControlError(HaMonitorError):
     """The daemon could not be asked, or refused an order."""
+
+
+class UsageError(HaMonitorError):
+    """The command line asks for something that is not there: what it asks for, and what there is."""

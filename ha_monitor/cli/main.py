@@ -32,6 +32,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "export": ("export", "write the definitions for Nagios, Zabbix, systemd"),
     "provision": ("provision", "create hosts and templates in Zabbix"),
     "lab": ("lab", "hosts in network namespaces: faults, observers, measurements"),
+    "simulate": ("simulate", "play faults on the real core in a simulated world"),
     "demo": ("demo", "play the whole story on real software"),
 }
 

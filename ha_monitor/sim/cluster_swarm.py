@@ -78,7 +78,7 @@ class SwarmWorld(ClusterWorld):
     def command(self) -> str:
         """The line that plays this seed again."""
         plant = f" --plant {self.plant.name}" if self.plant is not SOUND else ""
-        return f"python -m ha_monitor.sim --world cluster --seed {self.seed}{plant}"
+        return f"ha-monitor simulate --world cluster --seed {self.seed}{plant}"
 
     def play(self) -> None:
         """Bad time, heal, quiet. Raises SafetyBroken or LivenessBroken, naming the seed."""

@@ -152,7 +152,7 @@ class LeaseWorld:
     def command(self) -> str:
         """The line that plays this seed again."""
         plant = f" --plant {self.plant.name}" if self.plant is not NOTHING else ""
-        return f"python -m ha_monitor.sim --world lease --seed {self.seed}{plant}"
+        return f"ha-monitor simulate --world lease --seed {self.seed}{plant}"
 
     def _play(self) -> None:
         lease_ns = self.climate.timing.lease_ns

@@ -137,7 +137,9 @@ def _simple(
     def changed(_: LeasePlant, drawn: Climate) -> Climate:
         return replace(drawn, **climate)
 
-    members = {"name": plant_name, "seat": seat, "seeker": seeker, "climate": changed}
+    bugs = [bug for bug, sound in ((seeker, LeaseSeeker), (seat, VoterSeat)) if bug is not sound]
+    what = " ".join((bug.__doc__ or "").partition("\n")[0] for bug in bugs)
+    members = {"name": plant_name, "seat": seat, "seeker": seeker, "climate": changed, "__doc__": what}
     LEASE_PLANTS[plant_name] = type(plant_name, (LeasePlant,), members)()
 
 

@@ -41,7 +41,7 @@ def test_no_seed_makes_two_owners_or_leaves_none():
 def test_planted_bug_is_found_and_the_seed_is_named(name):
     outcome = run_swarm(lambda seed: SwarmWorld(seed, CLUSTER_PLANTS[name]), range(SEEDS_NEEDED[name]))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
-    command = f"python -m ha_monitor.sim --world cluster --seed {outcome.seeds - 1} --plant {name}"
+    command = f"ha-monitor simulate --world cluster --seed {outcome.seeds - 1} --plant {name}"
     assert outcome.broken.endswith(command)
 
 

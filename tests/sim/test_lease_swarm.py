@@ -56,7 +56,7 @@ def test_planted_bug_is_found_and_the_seed_is_named(name):
     plant = lease_plant(name)
     outcome = run_swarm(lambda seed: LeaseWorld(seed, plant), range(SEEDS_NEEDED[name]))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
-    command = f"python -m ha_monitor.sim --world lease --seed {outcome.seeds - 1} --plant {name}"
+    command = f"ha-monitor simulate --world lease --seed {outcome.seeds - 1} --plant {name}"
     assert outcome.broken.endswith(command)
 
 

@@ -1,0 +1,102 @@
+"""Many seeds of the simulated world, or one again: ``ha-monitor simulate --seeds 1000``, ``--seed 7``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from ha_monitor.errors import UsageError
+from ha_monitor.sim.swarm import Outcome, play_all, play_world
+from ha_monitor.sim.worlds import SOUND, WORLDS, Job, make, plants, world_of
+
+SEEDS = 100
+TOLD_MAX = 5  # violations that are told in full
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which seeds, in which world, with which planted bug."""
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"how many seeds to play (default {SEEDS})")
+    parser.add_argument("--from", type=int, default=0, dest="first", metavar="K", help="the first of them")
+    parser.add_argument("--seed", type=int, metavar="K", help="this one only, with its trace")
+    parser.add_argument("--world", choices=WORLDS, help="play every seed there (default: most in the first)")
+    parser.add_argument("--plant", default=SOUND, metavar="NAME", help="plant a bug that must be found")
+    parser.add_argument("--plants", action="store_true", help="list the bugs that can be planted")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument("--json", action="store_true", help="seeds, events and violations as the last line")
+
+
+def is_wanted(_args: argparse.Namespace) -> bool:
+    """Whenever nothing else is."""
+    return True
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play; 0 when all held, 1 when something broke."""
+    if args.plants:
+        for note in plants(args.world or ""):
+            print(f"{note.name:32} {note.world:8} {note.what}")
+        return 0
+    jobs = _jobs(args)
+    if args.seed is not None:
+        outcomes = [_play_traced(jobs[0])]
+    else:
+        processes = args.jobs or len(os.sched_getaffinity(0))
+        outcomes = _play_told(jobs, min(processes, len(jobs)))
+    return _tell(outcomes, args.json)
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    known = [note.name for note in plants(args.world or "")]
+    if args.plant not in (SOUND, *known):
+        raise UsageError(f"--plant: {args.plant!r} is not one of {', '.join(sorted(set(known)))}")
+    count = SEEDS if args.seeds is None else args.seeds
+    if args.seed is None and count < 1:
+        raise UsageError(f"--seeds: {count} where a number from 1 upwards should stand")
+    seeds = range(args.first, args.first + count) if args.seed is None else (args.seed,)
+    return [Job(args.world or world_of(seed, args.plant), seed, args.plant) for seed in seeds]
+
+
+def play(job: Job) -> Outcome:
+    """One job in this process."""
+    return play_world(make(job))
+
+
+def _play_traced(job: Job) -> Outcome:
+    world = make(job)
+    world.trace = _print
+    outcome = play_world(world)
+    if outcome.broken:
+        _print(outcome.broken)
+    return outcome
+
+
+def _play_told(jobs: list[Job], processes: int) -> list[Outcome]:
+    """Every outcome; the first violations are told as they come."""
+    outcomes = []
+    told = 0
+    for outcome in play_all(play, jobs, processes):
+        outcomes.append(outcome)
+        if outcome.broken and told < TOLD_MAX:
+            told += 1
+            _print(outcome.broken)
+    return outcomes
+
+
+def _tell(outcomes: list[Outcome], is_json: bool) -> int:
+    violations = sum(1 for outcome in outcomes if outcome.broken)
+    counts = {
+        "seeds": len(outcomes),
+        "events": sum(outcome.events for outcome in outcomes),
+        "violations": violations,
+    }
+    if is_json:
+        _print(json.dumps(counts))
+    else:
+        _print(", ".join(f"{number} {name}" for name, number in counts.items()))
+    return 1 if violations else 0
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
