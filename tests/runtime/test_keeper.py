@@ -57,10 +57,10 @@ class Bench:
         self.task = asyncio.create_task(self.keeper.run())
 
     async def begun(self):
-        return await asyncio.wait_for(self.agent.begun.get(), 5)
+        return await asyncio.wait_for(self.agent.begun.get(), 30)
 
     async def report(self):
-        report = await asyncio.wait_for(self.reports.get(), 5)
+        report = await asyncio.wait_for(self.reports.get(), 30)
         return report.operation, report.operation_id, report.state, report.detail
 
     def let(self, name, state, detail=""):

@@ -268,7 +268,7 @@ class Process:
     def send(self, kind, value):
         assert self.channel.send({"kind": kind, kind: json.loads(json.dumps(asdict(value)))})
 
-    def receive(self, within_s=10.0):
+    def receive(self, within_s=40.0):
         select.select((self.channel.fileno(),), (), (), within_s)
         return self.channel.receive()
 
@@ -282,7 +282,7 @@ def now(view):
     return replace(view, stamp_ns=time.time_ns())
 
 
-def wait_for(look, within_s=10.0):
+def wait_for(look, within_s=40.0):
     deadline = time.monotonic() + within_s
     while not (seen := look()) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -61,7 +61,7 @@ def test_a_failure_takes_nothing_and_is_told(world):
     box.put([state(1)])
     sink.error = "server: away"
     courier.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while courier.view(clock[0]).state != "down" and time.monotonic() < deadline:
         time.sleep(0.01)
     view = courier.view(clock[0])
@@ -137,13 +137,13 @@ def test_a_sink_that_hangs_holds_up_nobody_else(world, tmp_path):
         outbox.put([state(1)])
         each.start()
         each.wake()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not other.got and time.monotonic() < deadline:
         time.sleep(0.01)
     assert (other.got, sink.got) == (["s1"], [])
     began = time.monotonic()
     courier.stop(0.2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     second.stop(2)
     other_box.close()
 
@@ -186,7 +186,7 @@ def test_going_down_and_coming_back_are_one_line_each(tmp_path):
     ]
 
 
-def wait_until(is_so, within_s=10):
+def wait_until(is_so, within_s=40):
     until = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < until, "it did not come to it"
