@@ -18,8 +18,8 @@ from ha_monitor.lab.roles import daemon_processes
 pytestmark = pytest.mark.lab
 
 WATCH_S = 4.0  # the 10 s after healing that tell more are in the measurements
-# A single run on a busy machine: twice the Lease, or a second where no Lease has to end; not the median that is
-# promised, which docs/measurements.md shows.
+# A single run on a busy machine: twice the Lease, or a second where no Lease has to end. The medians are in
+# docs/measurements.md.
 FAULTS = (
     ("power-off", {}, 2000),
     ("kill", {}, 2000),
