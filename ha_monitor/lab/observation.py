@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from ha_monitor.lab.cast import NODES, SERVICE_V4
+from ha_monitor.lab.cast import NODES, SERVICE_V4, SERVICE_V6
 from ha_monitor.lab.host import Host
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.observers import analysis, packets
@@ -41,8 +41,9 @@ class Observation:
         start_responders(self._lab)
         client, arp = self._lab.host("client"), self._lab.host("arp")
         try:
-            self._start(client, "probe", self._address)
-            self._start(arp, "asker", arp.name)
+            self._start(client, "probe", f"{self._address}={self._inside[client.name]}")
+            both = f"{SERVICE_V4},{SERVICE_V6}={self._inside[arp.name]}"
+            self._start(arp, "asker", arp.name, both)
             self.wait_for(lambda: self.probe.complete_until_ns and self.asker.complete_until_ns)
         except BaseException:
             self.stop()
@@ -120,9 +121,9 @@ class Observation:
         """The longest time that the probe itself stood still."""
         return analysis.longest_stall_ns(self.probe.stalls, from_ns, until_ns)
 
-    def _start(self, host: Host, module: str, argument: str) -> None:
-        argv = [sys.executable, "-m", f"ha_monitor.lab.observers.{module}", argument]
-        process = host.popen([*argv, self._inside[host.name]], stdin=subprocess.PIPE)
+    def _start(self, host: Host, module: str, *arguments: str) -> None:
+        argv = [sys.executable, "-m", f"ha_monitor.lab.observers.{module}", *arguments]
+        process = host.popen(argv, stdin=subprocess.PIPE)
         self._processes.append(process)
 
     def _refuse_dead_observers(self) -> None:

@@ -36,29 +36,30 @@ def address_bytes(text: str) -> bytes:
     return ipaddress.ip_address(text).packed
 
 
-def questions(asker: Asker, node_mac: bytes, v4: bytes, v6: bytes) -> tuple[bytes, ...]:
-    """ARP, ICMP, ND and ICMPv6 questions for the service addresses to one Node on one Link."""
-    solicited_node = address_bytes("ff02::1:ff00:0")[:13] + v6[13:]
+def questions(asker: Asker, node_mac: bytes, address: bytes) -> tuple[bytes, ...]:
+    """ARP and ICMP, or ND and ICMPv6 questions for a service address to one Node on one Link."""
+    if len(address) == 4:
+        return _arp_request(asker, node_mac, address), _echo_v4(asker, node_mac, address)
+    solicited_node = address_bytes("ff02::1:ff00:0")[:13] + address[13:]
     return (
-        _arp_request(asker, node_mac, v4),
-        _echo_v4(asker, node_mac, v4),
-        _solicitation(asker, node_mac, v6, solicited_node),
-        _echoipv6_message(asker, node_mac, v6),
+        _solicitation(asker, node_mac, address, solicited_node),
+        _echoipv6_message(asker, node_mac, address),
     )
 
 
-def is_answer(frame: bytes, v4: bytes, v6: bytes) -> bool:
-    """Whether a frame, already known to go from a Node to the asker, says: I have the address."""
+def answered(frame: bytes) -> bytes | None:
+    """Which address a frame, already known to go from a Node to the asker, says to have."""
     ethertype = frame[12:14]
-    if ethertype == _ETHERTYPE_ARP:
-        return frame[20:22] == b"\x00\x02" and frame[28:32] == v4
-    if ethertype == _ETHERTYPE_V4:
-        return frame[23] == _ICMP and frame[26:30] == v4 and frame[34] == _ECHO_REPLY_V4
+    if ethertype == _ETHERTYPE_ARP and frame[20:22] == b"\x00\x02":
+        return frame[28:32]
+    if ethertype == _ETHERTYPE_V4 and frame[23] == _ICMP and frame[34] == _ECHO_REPLY_V4:
+        return frame[26:30]
     if ethertype == _ETHERTYPE_V6 and frame[20] == _ICMP_V6:
         if frame[54] == _ADVERTISEMENT:
-            return frame[62:78] == v6
-        return frame[54] == _ECHO_REPLY_V6 and frame[22:38] == v6
-    return False
+            return frame[62:78]
+        if frame[54] == _ECHO_REPLY_V6:
+            return frame[22:38]
+    return None
 
 
 def _arp_request(asker: Asker, node_mac: bytes, v4: bytes) -> bytes:
