@@ -18,6 +18,7 @@ from pathlib import Path
 from ha_monitor.errors import PrerequisiteError
 from ha_monitor.lab.cast import CAST, LAB_DEFAULT, LAB_VARIABLE, STATE_ROOT
 from ha_monitor.lab.host import Host
+from ha_monitor.lab.layout import MEMORY_ROOT, memory_of
 from ha_monitor.lab.problems import LabError
 from ha_monitor.lab.processes import end_all_in_network
 from ha_monitor.lab.state import StateFile
@@ -137,7 +138,10 @@ class Lab:
             end_all_in_network(str(path))
         if namespaces:
             ip_batch([f"netns del {path.name}" for path in namespaces])
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for directory in (memory_of(self.directory), self.directory):
+            shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another lab's
+            Path(MEMORY_ROOT).rmdir()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

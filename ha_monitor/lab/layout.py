@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import ha_monitor
-from ha_monitor.lab.cast import CAST
+from ha_monitor.lab.cast import CAST, STATE_ROOT
 
 PACKAGE_ROOT = Path(ha_monitor.__file__).resolve().parent.parent
 
@@ -16,12 +16,14 @@ PACKAGE_ROOT = Path(ha_monitor.__file__).resolve().parent.parent
 # memory on a real machine: they are emptied when the power comes back.
 _OWN_DIRECTORIES = {
     "run": "/run",
+    "run-ha-monitor": "/run/ha-monitor",
     "tmp": "/tmp",
     "log": "/var/log",
     "etc-ha-monitor": "/etc/ha-monitor",
     "lib-ha-monitor": "/var/lib/ha-monitor",
 }
-_VOLATILE = ("run", "tmp")
+_VOLATILE = ("run", "run-ha-monitor", "tmp")
+MEMORY_ROOT = "/dev/shm/ha-monitor-lab"
 _OVERLAYS = ("/etc", "/var")
 
 
@@ -33,10 +35,16 @@ class Layout:
 
     def mounts(self) -> list[tuple[str, str]]:
         """Directory or file of the machine, and where the host sees it: in this order."""
-        own = [(str(self._directory / name), target) for name, target in _OWN_DIRECTORIES.items()]
+        own = [(str(self._home(name)), target) for name, target in _OWN_DIRECTORIES.items()]
         own += [(f"{self._directory}/closed{path}", str(path)) for path in _closed_ways()]
         own.append((str(self._directory / "hosts"), "/etc/hosts"))
         return own
+
+    def _home(self, name: str) -> Path:
+        """Where one of the host's own directories lies: the daemons' own /run really in memory."""
+        if name != "run-ha-monitor":
+            return self._directory / name
+        return memory_of(self._directory) / name
 
     def overlays(self) -> list[tuple[str, str, str]]:
         """Directories that stay as they are but keep changes apart: target, upper, work."""
@@ -47,7 +55,7 @@ class Layout:
     def make(self) -> None:
         """Make everything that is not there yet; empty what is memory on a real machine."""
         for name in _VOLATILE:
-            shutil.rmtree(self._directory / name, ignore_errors=True)
+            shutil.rmtree(self._home(name), ignore_errors=True)
         # An overlay shows its directory with the mode of the upper one: open to everybody.
         parts = [part for _target, *both in self.overlays() for part in both]
         for directory in (*parts, *(source for source, _ in self.mounts()[:-1])):
@@ -56,6 +64,19 @@ class Layout:
         _copy_skeleton(Path("/var/log"), self._directory / "log")
         names = [f"{member.v4()} {member.name}" for member in CAST.values()]
         (self._directory / "hosts").write_text("\n".join(["127.0.0.1 localhost", *names, ""]))
+
+
+def memory_of(directory: Path) -> Path:
+    """What stands for a lab's directory, or one below it, where files wait for no disk.
+
+    /run itself is a disk in containers; then a daemon's votes would each wait for it.
+    """
+    root = Path(STATE_ROOT)
+    return Path(MEMORY_ROOT) / directory.relative_to(root) if _has_memory() else directory
+
+
+def _has_memory() -> bool:
+    return os.path.ismount(Path(MEMORY_ROOT).parent)
 
 
 # A daemon has unprivileged processes as well. On a real server the program lies where all may read

@@ -25,7 +25,7 @@ SOCKET_DIR = f"{DATABASE_DIR}/socket"
 LOAD_TIMEOUT_S = 300
 ENDED_BADLY = (subprocess.CalledProcessError, subprocess.TimeoutExpired)
 
-# It may all be thrown away: no write waits for a disk.
+# It may all be thrown away: no write waits for a disk, and a power-off leaves nothing in /dev/shm.
 SETTINGS = """
 listen_addresses = ''
 fsync = off
@@ -38,6 +38,7 @@ wal_level = minimal
 max_wal_senders = 0
 autovacuum_naptime = 20s
 logging_collector = off
+dynamic_shared_memory_type = mmap
 """
 
 # data.sql is 170 000 single INSERTs: sent in packets of 200, a third of the time.
