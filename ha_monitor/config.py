@@ -13,6 +13,7 @@ import json
 import tomllib
 from pathlib import Path
 
+from ha_monitor.config_fencing import decide_quorum, read_fencing, read_quorum
 from ha_monitor.config_groups import read_groups, read_nagios, read_zabbix
 from ha_monitor.config_table import Table, address, duration, name_like, one_of, whole_number
 from ha_monitor.errors import MISSING, ConfigError, ConfigErrors
@@ -95,16 +96,32 @@ def _read(top: Table) -> ClusterConfig | None:
     timing = _timing(cluster)
     port = cluster.take("port", whole_number(1, 65535), 694)
     grace_ns = cluster.take("start_grace", duration(0, 600 * SECOND), 3 * SECOND)
+    named, ping = read_quorum(cluster)
     cluster.finish()
     nodes = _nodes(_needed(top, "nodes", "the Nodes with their addresses"))
     witness = _witness(top.table("witness"), nodes)
-    _check_votes(top, nodes, witness)
+    _check_votes(top, nodes)
+    quorum = decide_quorum(top, named, ping, len(nodes), witness is not None or "witness" in top)
+    fencing = read_fencing(top.table("fencing"), nodes, quorum, top)
     groups = read_groups(_needed(top, "groups", "at least one group"), [node.name for node in nodes])
     nagios, zabbix = _publish(top.table("publish"))
     top.finish()
     if top.errors:
         return None
-    return ClusterConfig(name, nodes, witness, groups, timing, port, grace_ns, nagios=nagios, zabbix=zabbix)
+    return ClusterConfig(
+        name,
+        nodes,
+        witness,
+        groups,
+        timing,
+        port,
+        grace_ns,
+        nagios=nagios,
+        zabbix=zabbix,
+        quorum=quorum,
+        ping=ping,
+        fencing=fencing,
+    )
 
 
 def _timing(cluster: Table) -> Timing:
@@ -191,14 +208,11 @@ def _witness(table: Table | None, nodes: tuple[Voter, ...]) -> Voter | None:
     return Voter(len(nodes), name, {link: where}, is_witness=True)
 
 
-def _check_votes(top: Table, nodes: tuple[Voter, ...], witness: Voter | None) -> None:
-    if len(nodes) < 2 and "nodes" in top:
-        top.report("[nodes]", len(nodes), "at least two Nodes")
+def _check_votes(top: Table, nodes: tuple[Voter, ...]) -> None:
+    if not nodes and "nodes" in top:
+        top.report("[nodes]", len(nodes), "at least one Node")
     if len(nodes) + 1 > VOTERS_MAX:
         top.report("[nodes]", len(nodes), f"at most {VOTERS_MAX - 1} Nodes")
-    if len(nodes) == 2 and witness is None and "witness" not in top:
-        hint = 'two Nodes cannot tell which of them is cut off; name the monitoring server: mon = "192.0.2.9"'
-        top.report("[witness]", MISSING, "a Witness, or a third Node", hint)
 
 
 def _publish(table: Table | None) -> tuple[NagiosSink | None, ZabbixSink | None]:

@@ -43,6 +43,10 @@ class Table:
         """What stands in the table, in the file's order."""
         return tuple(self._values)
 
+    def peek(self, key: str) -> Any:
+        """What stands there, unread: for a judgement about another setting."""
+        return self._values.get(key)
+
     def report(self, key: str, found: object, expected: str, hint: str = "") -> None:
         """Note an error about one setting."""
         self.errors.append(ConfigError(f"{self.where} {key}".rstrip(), found, expected, hint))

@@ -96,6 +96,7 @@ class Cause(enum.Enum):
     SWITCHOVER_ORDERED = "switchover-ordered"
     FAILBACK = "failback"
     HIGHER_EPOCH = "higher-epoch"
+    NODE_FENCED = "node-fenced"  # the Owner was powered off, and that was confirmed
 
 
 class TransitionKind(enum.Enum):
@@ -113,6 +114,23 @@ class Protection(enum.IntEnum):
     BEST_EFFORT = 0
     USER_SPACE_LEASE = 1
     KERNEL_LEASE = 2
+    WATCHDOG = 3
+    FENCING = 4
+
+
+class Quorum(enum.Enum):
+    """Whose votes decide who may own a group. docs/quorum.md says what each promises."""
+
+    WITNESS = "witness"  # Nodes and a Witness, more than half of them
+    MAJORITY = "majority"  # three to seven Nodes, more than half of them
+    FENCING = "fencing"  # two Nodes; who takes over has powered the other off
+    PING = "ping"  # two Nodes; who reaches a target may take over: best effort
+    SINGLE = "single"  # one Node; nobody takes over
+
+    @property
+    def is_pair(self) -> bool:
+        """Two voters, of which one must be able to go on without the other's vote."""
+        return self in (Quorum.FENCING, Quorum.PING)
 
 
 @dataclass(frozen=True)
@@ -215,6 +233,55 @@ class Group:
 
 
 @dataclass(frozen=True)
+class FenceDevice:
+    """``[fencing.devices.NAME]``: one power switch behind a fence agent.
+
+    ``options`` go to the agent's standard input as they stand; of ``secrets`` the value is a file that
+    holds it. ``timeout_ns``: for one action of the agent.
+    """
+
+    name: str
+    agent: str  # the program's whole path
+    options: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+    timeout_ns: int = 60 * SECOND
+
+
+@dataclass(frozen=True)
+class FenceStep:
+    """One device of a level, and which of its plugs; the plug stands in its options where empty."""
+
+    device: str
+    plug: str = ""
+
+
+@dataclass(frozen=True)
+class Fencing:
+    """``[fencing]``. ``levels``: of each Node, tried in order; of a level every step must succeed.
+
+    ``delay_ns``: how long the Node that is not favoured waits before it fences. ``favour``: who does not
+    wait; "" for who owns more groups, then who stands first in ``[nodes]``.
+    """
+
+    devices: tuple[FenceDevice, ...] = ()
+    levels: Mapping[str, tuple[tuple[FenceStep, ...], ...]] = field(default_factory=dict)
+    delay_ns: int = 5 * SECOND
+    favour: str = ""
+    test_every_ns: int = 600 * SECOND
+
+    def device(self, name: str) -> FenceDevice:
+        """The device of that name. Raises KeyError."""
+        for device in self.devices:
+            if device.name == name:
+                return device
+        raise KeyError(name)
+
+    def devices_of(self, node: str) -> tuple[str, ...]:
+        """Every device that some level of that Node uses, each once, in order."""
+        return tuple(dict.fromkeys(s.device for level in self.levels.get(node, ()) for s in level))
+
+
+@dataclass(frozen=True)
 class ZabbixSink:
     """``[publish.zabbix]``: trapper destination."""
 
@@ -247,11 +314,17 @@ class ClusterConfig:
     digest: str = ""  # 16 hex digits over what must be the same everywhere
     nagios: NagiosSink | None = None
     zabbix: ZabbixSink | None = None
+    quorum: Quorum = Quorum.WITNESS
+    ping: tuple[Address, ...] = ()  # targets of the mode ping
+    fencing: Fencing = Fencing()
     voters: tuple[Voter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the voters: Nodes in order, then the Witness; index is the position."""
+        """Derive the voters: Nodes in order, then the Witness, the index is the position; and the mode."""
         object.__setattr__(self, "voters", self.nodes + ((self.witness,) if self.witness else ()))
+        if self.quorum is Quorum.WITNESS and self.witness is None:
+            derived = Quorum.SINGLE if len(self.nodes) == 1 else Quorum.MAJORITY
+            object.__setattr__(self, "quorum", derived)
 
     @property
     def majority(self) -> int:

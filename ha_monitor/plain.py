@@ -13,8 +13,12 @@ from ha_monitor.model import (
     ClusterConfig,
     Failback,
     FailbackKind,
+    FenceDevice,
+    FenceStep,
+    Fencing,
     Group,
     NagiosSink,
+    Quorum,
     Resource,
     ResourceKind,
     Run,
@@ -51,6 +55,9 @@ def to_plain(config: ClusterConfig) -> dict[str, Any]:
         "digest": config.digest,
         "nagios": vars(config.nagios) if config.nagios else None,
         "zabbix": vars(config.zabbix) if config.zabbix else None,
+        "quorum": config.quorum.value,
+        "ping": [str(target) for target in config.ping],
+        "fencing": _fencing_to(config.fencing),
     }
 
 
@@ -67,7 +74,38 @@ def from_plain(values: dict[str, Any]) -> ClusterConfig:
         digest=values["digest"],
         nagios=NagiosSink(**values["nagios"]) if values["nagios"] else None,
         zabbix=ZabbixSink(**values["zabbix"]) if values["zabbix"] else None,
+        quorum=Quorum(values["quorum"]),
+        ping=tuple(ipaddress.ip_address(target) for target in values["ping"]),
+        fencing=_fencing_from(values["fencing"]),
     )
+
+
+def _fencing_to(fencing: Fencing) -> dict[str, Any]:
+    steps = {
+        node: [[[step.device, step.plug] for step in level] for level in levels]
+        for node, levels in fencing.levels.items()
+    }
+    devices = [
+        {**vars(device), "options": dict(device.options), "secrets": dict(device.secrets)}
+        for device in fencing.devices
+    ]
+    return {**vars(fencing), "devices": devices, "levels": steps}
+
+
+def _fencing_from(values: dict[str, Any]) -> Fencing:
+    levels = {
+        node: tuple(tuple(FenceStep(device, plug) for device, plug in level) for level in levels)
+        for node, levels in values["levels"].items()
+    }
+    devices = tuple(
+        FenceDevice(**{**device, "options": _pairs(device["options"]), "secrets": _pairs(device["secrets"])})
+        for device in values["devices"]
+    )
+    return Fencing(**{**values, "devices": devices, "levels": levels})
+
+
+def _pairs(options: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(options.items())
 
 
 def _voter_to(voter: Voter) -> dict[str, Any]:

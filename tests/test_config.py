@@ -150,8 +150,11 @@ MISTAKES = [
     ),
     (
         ('[witness]\nmon = "192.0.2.9"', ""),
-        "cluster.toml [witness]: missing, expected a Witness, or a third Node; two Nodes cannot tell which of them is"
-        ' cut off; name the monitoring server: mon = "192.0.2.9"',
+        "cluster.toml [witness]: missing, expected a Witness, a third Node, or a quorum mode for a pair; two Nodes"
+        ' cannot tell which of them is cut off. Name the monitoring server: [witness] mon = "192.0.2.9"; or [cluster]'
+        ' quorum = "fencing": who takes over has powered the other off, which needs power switches; or quorum = "ping":'
+        " who reaches an address in `ping` may take over, which is best effort: both serve when both reach it and not"
+        " each other",
     ),
     (
         ('mon = "192.0.2.9"', 'pub2 = "192.0.2.9"'),
@@ -181,7 +184,7 @@ MISTAKES = [
     ),
     (
         ('pub3 = { lan = "192.0.2.13", direct = "198.51.100.13" }', ""),
-        "cluster.toml [nodes]: 1 is not at least two Nodes",
+        "cluster.toml [cluster] quorum: 'witness with 1 Node and a Witness' is not a [witness] and at least two Nodes",
     ),
     (
         ('"pub2", "pub3"]', '"pub2", "pub4"]'),

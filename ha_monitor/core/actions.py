@@ -123,6 +123,16 @@ class ProbeResource:
 
 
 @dataclass(frozen=True)
+class FenceNode:
+    """Begin to power that Node off, level by level, or only to ask whether it is off. -> FenceEnded"""
+
+    node: str
+    operation_id: int
+    only_ask: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class PrepareGoodbye:
     """At once: seal these under reserved sequences and hand them to the guard; replaces what it had.
 
@@ -210,6 +220,7 @@ Action = (
     | StartResource
     | StopResource
     | ProbeResource
+    | FenceNode
     | PrepareGoodbye
     | SaveEpoch
     | SaveMaintenance

@@ -165,6 +165,59 @@ class TransitionStamped:
 
 
 @dataclass(frozen=True)
+class FenceEnded:
+    """A FenceNode was carried out, with this outcome.
+
+    ``is_off``: the Node's power is off and stays off, confirmed by every device of a level. ``detail``: the
+    level and devices that did it, or why none did. ``operation_id`` repeats the action's.
+    """
+
+    node: str
+    operation_id: int
+    is_off: bool
+    detail: str
+    took_ns: int = 0
+
+
+@dataclass(frozen=True)
+class FenceOrdered:
+    """An operator at this Node wants that Node powered off now. -> OrderAnswered when it is, or is not."""
+
+    order_id: int
+    node: str
+    why: str
+    who: str
+
+
+@dataclass(frozen=True)
+class FenceConfirmed:
+    """An operator says that the Node is off and that its Resources run nowhere. -> OrderAnswered"""
+
+    order_id: int
+    node: str
+    why: str
+    who: str
+
+
+@dataclass(frozen=True)
+class FenceTested:
+    """The periodic test of one device ended: its `monitor`, and its `status` for each Node it powers."""
+
+    device: str
+    is_working: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class TargetsPinged:
+    """What the ping targets answered. ``newest_ns``: when the newest answered request left, 0 for never."""
+
+    reached: int
+    targets: int
+    newest_ns: int
+
+
+@dataclass(frozen=True)
 class StopOrdered:
     """This daemon shall end. ``hands_over`` False: planned restart, let go of nothing."""
 
@@ -192,5 +245,10 @@ Event = (
     | FailbackWindowChanged
     | BlockCleared
     | TransitionStamped
+    | FenceEnded
+    | FenceOrdered
+    | FenceConfirmed
+    | FenceTested
+    | TargetsPinged
     | StopOrdered
 )

@@ -146,6 +146,12 @@ class Effects:
             self._complain(f"resource {action.resource}", f"the worker does not take the order to {kind} it")
         return ()
 
+    def _fence_node(self, action: ac.FenceNode) -> Answers:
+        order = {"kind": "fence", **vars(action)}
+        if self._out.worker is not None and self._out.worker.send(order):
+            return ()
+        return (ev.FenceEnded(action.node, action.operation_id, False, "the worker takes no orders"),)
+
     # --- memory, people
 
     def _save_epoch(self, action: ac.SaveEpoch) -> Answers:
@@ -200,6 +206,7 @@ class Effects:
         ac.StartResource: _start_resource,
         ac.StopResource: _stop_resource,
         ac.ProbeResource: _probe_resource,
+        ac.FenceNode: _fence_node,
         ac.SaveEpoch: _save_epoch,
         ac.SaveMaintenance: _save_maintenance,
         ac.SaveStandby: _save_standby,
