@@ -13,6 +13,7 @@ import json
 import tomllib
 from pathlib import Path
 
+from ha_monitor.config_exclusive import read_watchdog
 from ha_monitor.config_fencing import decide_quorum, read_fencing, read_quorum
 from ha_monitor.config_groups import read_groups, read_nagios, read_zabbix
 from ha_monitor.config_table import Table, address, duration, name_like, one_of, whole_number
@@ -103,7 +104,9 @@ def _read(top: Table) -> ClusterConfig | None:
     _check_votes(top, nodes)
     quorum = decide_quorum(top, named, ping, len(nodes), witness is not None or "witness" in top)
     fencing = read_fencing(top.table("fencing"), nodes, quorum, top)
-    groups = read_groups(_needed(top, "groups", "at least one group"), [node.name for node in nodes])
+    watchdog = read_watchdog(top.table("watchdog"))
+    names = [node.name for node in nodes]
+    groups = read_groups(_needed(top, "groups", "at least one group"), names, watchdog)
     nagios, zabbix = _publish(top.table("publish"))
     top.finish()
     if top.errors:
@@ -121,6 +124,7 @@ def _read(top: Table) -> ClusterConfig | None:
         quorum=quorum,
         ping=ping,
         fencing=fencing,
+        watchdog=watchdog,
     )
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ha_monitor.config_exclusive import read_exclusive
 from ha_monitor.config_table import (
     Table,
     Unfit,
@@ -28,6 +29,7 @@ from ha_monitor.model import (
     Resource,
     ResourceKind,
     Run,
+    Watchdog,
     ZabbixSink,
 )
 from ha_monitor.timebase import MS, SECOND
@@ -161,7 +163,7 @@ def _preferred(nodes: Sequence[str]) -> Callable[[Any], tuple[str, ...]]:
     return read
 
 
-def read_groups(groups: Table, nodes: Sequence[str]) -> tuple[Group, ...]:
+def read_groups(groups: Table, nodes: Sequence[str], watchdog: Watchdog | None) -> tuple[Group, ...]:
     """Every ``[groups.NAME]``, in the file's order."""
     found = []
     for name in groups.keys():  # noqa: SIM118 (a Table is no mapping)
@@ -171,7 +173,8 @@ def read_groups(groups: Table, nodes: Sequence[str]) -> tuple[Group, ...]:
         table.check("", name, GROUP)
         prefer = table.take("prefer", _preferred(nodes), tuple(nodes))
         policy = table.take("failback", failback, Failback())
-        found.append(Group(name, prefer, _resources(table), policy))
+        group = Group(name, prefer, _resources(table), policy)
+        found.append(read_exclusive(table, group, watchdog))
         table.finish()
     if not found or len(found) > GROUPS_MAX:
         groups.report("", len(found), f"from 1 to {GROUPS_MAX} groups")

@@ -225,11 +225,27 @@ class Group:
     prefer: tuple[str, ...]  # Node names, best first; every Node that may own it
     resources: tuple[Resource, ...] = ()
     failback: Failback = Failback()
+    exclusive: bool = False  # its data bears one writer: ended by the guard, held longer by the voters
+    stop_within_ns: int = 0  # exclusive: by when it is ended after its Lease is over
 
     @property
     def addresses(self) -> tuple[Resource, ...]:
         """The service addresses, in order."""
         return tuple(r for r in self.resources if r.kind is ResourceKind.VIP)
+
+    @property
+    def ended_by_guard(self) -> tuple[Resource, ...]:
+        """What the guard of an exclusive group stops, in the order of their start."""
+        members = (r for r in self.resources if r.kind is not ResourceKind.VIP and r.run is Run.OWNER)
+        return tuple(members) if self.exclusive else ()
+
+
+@dataclass(frozen=True)
+class Watchdog:
+    """``[watchdog]``: the device that resets a Node whose guard does not feed it. Whole seconds."""
+
+    device: str
+    timeout_ns: int
 
 
 @dataclass(frozen=True)
@@ -317,6 +333,7 @@ class ClusterConfig:
     quorum: Quorum = Quorum.WITNESS
     ping: tuple[Address, ...] = ()  # targets of the mode ping
     fencing: Fencing = Fencing()
+    watchdog: Watchdog | None = None
     voters: tuple[Voter, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -330,6 +347,15 @@ class ClusterConfig:
     def majority(self) -> int:
         """Votes needed: more than half of the configured voters."""
         return len(self.voters) // 2 + 1
+
+    def hold_ns(self, group: Group) -> int:
+        """How long a voter keeps what it granted: the Lease, and what ending an exclusive group takes."""
+        return self.timing.lease_ns + (group.stop_within_ns if group.exclusive else 0)
+
+    @property
+    def longest_hold_ns(self) -> int:
+        """The longest hold of any group: no voter grants more, and one without memory abstains so long."""
+        return max((self.hold_ns(group) for group in self.groups), default=self.timing.lease_ns)
 
     def voter(self, name: str) -> Voter:
         """The voter of that name. Raises KeyError."""

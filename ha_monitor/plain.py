@@ -24,6 +24,7 @@ from ha_monitor.model import (
     Run,
     Timing,
     Voter,
+    Watchdog,
     ZabbixSink,
 )
 
@@ -58,6 +59,7 @@ def to_plain(config: ClusterConfig) -> dict[str, Any]:
         "quorum": config.quorum.value,
         "ping": [str(target) for target in config.ping],
         "fencing": _fencing_to(config.fencing),
+        "watchdog": vars(config.watchdog) if config.watchdog else None,
     }
 
 
@@ -77,6 +79,7 @@ def from_plain(values: dict[str, Any]) -> ClusterConfig:
         quorum=Quorum(values["quorum"]),
         ping=tuple(ipaddress.ip_address(target) for target in values["ping"]),
         fencing=_fencing_from(values["fencing"]),
+        watchdog=Watchdog(**values["watchdog"]) if values["watchdog"] else None,
     )
 
 
@@ -134,6 +137,8 @@ def _group_to(group: Group) -> dict[str, Any]:
             "window": list(policy.window),
         },
         "resources": [_resource_to(resource) for resource in group.resources],
+        "exclusive": group.exclusive,
+        "stop_within_ns": group.stop_within_ns,
     }
 
 
@@ -142,7 +147,8 @@ def _group_from(values: dict[str, Any]) -> Group:
     start, end = policy["window"]
     failback = Failback(FailbackKind(policy["kind"]), policy["after_ns"], (start, end))
     resources = tuple(_resource_from(resource) for resource in values["resources"])
-    return Group(values["name"], tuple(values["prefer"]), resources, failback)
+    name, prefer = values["name"], tuple(values["prefer"])
+    return Group(name, prefer, resources, failback, values["exclusive"], values["stop_within_ns"])
 
 
 def _resource_to(resource: Resource) -> dict[str, Any]:

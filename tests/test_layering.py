@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-CONFIG = {"config", "config_fencing", "config_groups", "config_keys", "config_table", "config_child"}
+CONFIG = {
+    "config",
+    "config_child",
+    "config_exclusive",
+    "config_fencing",
+    "config_groups",
+    "config_keys",
+    "config_table",
+}
 NOUNS = {"model", "messages", "view", "errors", "timebase"}
 PURE = {"core", "wire", "publish", *NOUNS - {"timebase"}, "plain"}
 NEVER_IN_PURE = set(

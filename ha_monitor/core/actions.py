@@ -133,6 +133,25 @@ class FenceNode:
 
 
 @dataclass(frozen=True)
+class GuardGroup:
+    """At once: tell the guard until when the Lease of an exclusive group holds. It ends the group after that.
+
+    ``is_new``: it is asked to watch, and nothing may start before -> GroupGuarded.
+    """
+
+    group: str
+    until_ns: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class EndGroup:
+    """Have the guard end an exclusive group now, or prove that it is ended. -> GroupEnded"""
+
+    group: str
+
+
+@dataclass(frozen=True)
 class PrepareGoodbye:
     """At once: seal these under reserved sequences and hand them to the guard; replaces what it had.
 
@@ -221,6 +240,8 @@ Action = (
     | StopResource
     | ProbeResource
     | FenceNode
+    | GuardGroup
+    | EndGroup
     | PrepareGoodbye
     | SaveEpoch
     | SaveMaintenance

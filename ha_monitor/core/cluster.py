@@ -305,6 +305,25 @@ class ClusterCore:
             detail = f" ({record.detail})" if record.detail else ""
             self.situation.log(f"resource {event.resource}: {before.name} -> {record.state.name}{detail}")
 
+    def _group_guarded(self, event: ev.GroupGuarded, at_ns: int) -> None:
+        self.tenures[event.group].runner.take_guarded(at_ns)
+
+    def _group_ended(self, event: ev.GroupEnded, at_ns: int) -> None:
+        runner = self.tenures[event.group].runner
+        if not event.is_ended:
+            self.situation.log(f"group {event.group}: not proved ended: {event.detail}", "error")
+        runner.take_ended(event, at_ns)
+
+    def end_life(self, node: int, incarnation: int, at_ns: int) -> None:
+        """A life of that Node's core is over for certain, by a confirmed Fence: what is held for it ends.
+
+        ``incarnation``: the one that was known *before* the power was switched off, so that nothing is taken
+        from a Node that came back meanwhile.
+        """
+        self.situation.fenced.add((node, incarnation))
+        for tenure in self.tenures.values():
+            tenure.see_fenced(at_ns)
+
     def _worker_lost(self, event: ev.WorkerLost, at_ns: int) -> None:
         self.situation.log("the worker is gone: Resource states stand as last seen", "warning")
         for tenure in self.tenures.values():
@@ -388,6 +407,8 @@ class ClusterCore:
         ev.CarrierChanged: _carrier_changed,
         ev.ProtectionChanged: _protection_changed,
         ev.ResourceReported: _resource_reported,
+        ev.GroupGuarded: _group_guarded,
+        ev.GroupEnded: _group_ended,
         ev.WorkerLost: _worker_lost,
         ev.SwitchOrdered: _switch_ordered,
         ev.StandbyOrdered: _standby_ordered,

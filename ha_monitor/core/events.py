@@ -112,6 +112,26 @@ class ResourceReported:
 
 
 @dataclass(frozen=True)
+class GroupGuarded:
+    """The guard watches over an exclusive group: what must run under its Lease may start now."""
+
+    group: str
+
+
+@dataclass(frozen=True)
+class GroupEnded:
+    """The guard proved that nothing of an exclusive group runs here, or could not yet (``detail`` says why).
+
+    Also unasked: after a Lease that was not renewed in time. ``is_guard_gone``: nobody is left to prove it.
+    """
+
+    group: str
+    is_ended: bool
+    detail: str = ""
+    is_guard_gone: bool = False
+
+
+@dataclass(frozen=True)
 class WorkerLost:
     """The worker process died or does not answer: Resource states are unknown until it is back."""
 
@@ -238,6 +258,8 @@ Event = (
     | CarrierChanged
     | ProtectionChanged
     | ResourceReported
+    | GroupGuarded
+    | GroupEnded
     | WorkerLost
     | SwitchOrdered
     | StandbyOrdered

@@ -19,7 +19,8 @@ from ha_monitor.core.actions import (
     StartResource,
     StopResource,
 )
-from ha_monitor.core.events import AddressClosed, DuplicateProbed, ResourceReported
+from ha_monitor.core.custody import Custody
+from ha_monitor.core.events import AddressClosed, DuplicateProbed, GroupEnded, ResourceReported
 from ha_monitor.core.resources import ResourceRecord
 from ha_monitor.model import NO_BALLOT, Ballot, Cause, Group, GroupState, ResourceState
 
@@ -51,6 +52,7 @@ class GroupRunner:
         self._is_reclaimed = False
         self._closing = False
         self._is_close_refused = False
+        self.custody = Custody(spec, emit)
         self._emit = emit
         self._take_id = take_id
 
@@ -81,17 +83,20 @@ class GroupRunner:
             if not is_reclaimed:
                 self._emit(ProbeDuplicate(self.spec.name, self.addresses))
 
-    def win(self, epoch: Ballot, sending: int, at_ns: int) -> None:
+    def win(self, epoch: Ballot, sending: int, until_ns: int, at_ns: int) -> None:
         """The Lease is ours: begin to start."""
         self.epoch, self.sending = epoch, sending
+        self.custody.begin(until_ns)
         self.failed = None
         self.leaving = None
         self.state = GroupState.STARTING
         self.advance(at_ns)
 
-    def renew(self, epoch: Ballot, sending: int) -> None:
+    def renew(self, epoch: Ballot, sending: int, until_ns: int) -> None:
         """Another sending was granted: what is open stays open under it."""
         self.epoch, self.sending = epoch, sending
+        if self.is_owner:
+            self.custody.extend(until_ns, is_wanted=not self.is_busy)
         if self.opened:
             self._emit(ActivateWindow(self.spec.name, self._open_in_order(), sending))
 
@@ -109,7 +114,7 @@ class GroupRunner:
             if record.is_address:
                 if not self._open(record.spec.name, at_ns):
                     return
-            elif record.must_stop and not self._bring_up(record, at_ns):
+            elif record.must_stop and not (self.custody.is_guarded and self._bring_up(record, at_ns)):
                 return
         self.state = GroupState.RUNNING
 
@@ -161,14 +166,23 @@ class GroupRunner:
                     self._close(tuple(reversed(self._neighbours(record.spec.name))), at_ns)
                 if self._closing:
                     return
-            elif record.must_stop and not self._bring_down(record, at_ns):
+            elif record.must_stop and not self._is_left_to_guard and not self._bring_down(record, at_ns):
                 return
+        if not self.custody.prove_ended():
+            return
         self.state = GroupState.MOVING if self.leaving and self.leaving.successor >= 0 else GroupState.STOPPED
+
+    @property
+    def _is_left_to_guard(self) -> bool:
+        """Without a Lease it is the guard who ends an exclusive group, and nobody beside it."""
+        return self.spec.exclusive and self.leaving is None
 
     def _bring_down(self, record: ResourceRecord, at_ns: int) -> bool:
         if record.state is ResourceState.STOPPED and not record.operation:
             return True
-        if record.state is ResourceState.BLOCKED:
+        if record.state is ResourceState.BLOCKED and self.spec.exclusive:
+            self.custody.prove_ended()  # the guard does not ask, it kills
+        elif record.state is ResourceState.BLOCKED:
             self.state = GroupState.BLOCKED
         elif record.operation != "stop":
             self.stop_resource(record, at_ns)
@@ -240,6 +254,40 @@ class GroupRunner:
             self.failed = (Cause.START_FAILED, f"{record.spec.name}: {record.detail or 'did not start'}")
         self.advance(at_ns)
         return True
+
+    def take_guarded(self, at_ns: int) -> None:
+        """The guard watches over the group: what waited for that may start."""
+        self.custody.take_guarded()
+        self.advance(at_ns)
+
+    def take_ended(self, event: GroupEnded, at_ns: int) -> None:
+        """The guard proved that nothing of the group runs here, or that it could not end it yet."""
+        self.custody.take_ended(event)
+        if not event.is_ended:
+            self._stay_unproved()
+            return
+        for record in self.records.values():
+            if record.must_stop:
+                record.end(at_ns)
+        if self.state is GroupState.BLOCKED:
+            self.state = GroupState.STOPPING
+        elif self.state in (GroupState.RUNNING, GroupState.DEGRADED):
+            self.state = GroupState.STARTING  # ended behind our back: again, as soon as it is guarded again
+        self.advance(at_ns)
+
+    def _stay_unproved(self) -> None:
+        members = [r for r in self.records.values() if r.must_stop]
+        if not self.is_busy:
+            return
+        if self.custody.is_guard_gone and all(r.state is ResourceState.STOPPED for r in members):
+            self.state, self.leaving = GroupState.STOPPED, None  # let go of, but never released
+        else:
+            self.state = GroupState.BLOCKED
+
+    def end_stray(self, at_ns: int) -> None:
+        """Something of an exclusive group runs without a Lease: the guard ends it."""
+        self.custody.doubt()
+        self.begin_stop(None, at_ns)
 
     def abandon_operations(self, at_ns: int) -> None:
         """The worker is gone and its outcomes with it: probe, then go on from what is found."""

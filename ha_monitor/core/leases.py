@@ -97,6 +97,7 @@ class LeaseSeeker:
         self.end_ns = 0
         self.ask_again_ns = 0
         self.released = NO_BALLOT
+        self.lost: tuple[Ballot, ...] = ()  # of the Lease that ended last, while voters may still hold it
         self._numbers = numbers or SendingNumbers()
         self._poll = Poll()
         self._ask_once_more_ns: int | None = None  # while ASKING: when one that was not open may be
@@ -274,6 +275,7 @@ class LeaseSeeker:
         if was_held:
             return [Renewed(ballot, number, end_ns, margin_ns)]
         self._raised_ns = at_ns
+        self.lost = ()
         return [Won(ballot, number, end_ns)]
 
     # beat by beat
@@ -339,6 +341,7 @@ class LeaseSeeker:
             self._ask_once_more_ns = None
             self._poll.forget_due(self.node, at_ns)
             return self._ask_all()
+        self.lost = self.releasable()
         self._forget()
         return [Ended(Cause.LEASE_LOST)]
 
@@ -351,11 +354,23 @@ class LeaseSeeker:
             self.hear_release(ballot)
         return [Say(v, Release(self.group, b, successor, cause)) for b in ballots for v in self.voters]
 
+    def release_lost(self, cause: Cause) -> list[Release]:
+        """What may be said once nothing runs here any more that the Lease before allowed. Once."""
+        ballots, self.lost = self.lost, ()
+        for ballot in ballots:
+            self.hear_release(ballot)
+        return [Release(self.group, ballot, -1, cause) for ballot in ballots]
+
+    def abandon(self) -> None:
+        """Let go of a Lease without a RELEASE: voters hold it to its end."""
+        self._forget()
+
     def hear_higher(self, epoch: Ballot, from_node: int) -> list[Output]:
         """A valid claim of a won Lease: if it is higher and another Node's, this one is over at once."""
         self.hear_ballot(epoch)
         if self.phase is not Phase.HELD or from_node == self.node or epoch <= self.ballot:
             return []
+        self.lost = self.releasable()
         self._forget()
         return [Ended(Cause.HIGHER_EPOCH)]
 

@@ -101,6 +101,11 @@ class ResourceRecord:
         self.restart_at_ns = at_ns + RESTART_BACKOFF_NS[min(self.failures, len(RESTART_BACKOFF_NS) - 1)]
         self.failures += 1
 
+    def end(self, at_ns: int) -> None:
+        """The guard proved that it does not run: an operation under way has nothing more to say."""
+        self.operation, self.operation_id, self.stop_failed = "", 0, False
+        self.set_state(ResourceState.STOPPED, "", at_ns)
+
     def set_state(self, state: ResourceState, detail: str, at_ns: int) -> None:
         """Enter a state; ``since_ns`` moves only if it is another one."""
         if state is not self.state:

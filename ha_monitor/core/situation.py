@@ -58,6 +58,7 @@ class Situation:
         self.maintenance_end_ns = 0
         self.protection: tuple[int, str] = (Protection.KERNEL_LEASE, "")
         self.lost_carrier: set[str] = set()
+        self.fenced: set[tuple[int, int]] = set()  # Node and incarnation: lives that are over for certain
         self.failback_open: dict[str, bool] = {}
         self.stalls = StallWatch(config.timing.lease_ns // 2)
         self.accuse_from_ns = 0  # rule 14: after a pause nobody is called silent before

@@ -27,6 +27,8 @@ from ha_monitor.core.situation import Situation
 from ha_monitor.core.transitions import Passage, tell, tell_released_to_nobody
 from ha_monitor.messages import (
     Accept,
+    Answer,
+    Ask,
     Asked,
     GroupReport,
     LeaseMessage,
@@ -37,6 +39,7 @@ from ha_monitor.messages import (
 from ha_monitor.model import (
     NO_BALLOT,
     REPORTER,
+    Ballot,
     Cause,
     Group,
     GroupState,
@@ -46,6 +49,7 @@ from ha_monitor.model import (
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
+LOST_REPEATS_MAX = 600  # when the Lease was lost: most likely nobody hears the first of them
 MOVES_KEPT = 100
 
 
@@ -65,6 +69,7 @@ class Tenure:
             config.timing,
             counter_floor,
             situation.numbers,
+            config.hold_ns(spec),
         )
         self.passage = Passage()
         self.links = placement.link_of_addresses(spec, me.addresses)
@@ -90,6 +95,8 @@ class Tenure:
             self.passage.owner = self.situation.me.name
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
             self._take(self.seeker.reclaim(at_ns), at_ns)
+        elif self.spec.exclusive and self.situation.me.name in self.spec.prefer:
+            self.runner.lose(at_ns)  # nothing is sought before the guard has proved that nothing runs
         elif self.runner.addresses:
             self.runner.close_all(at_ns)
 
@@ -114,6 +121,8 @@ class Tenure:
     def take_answer(self, sender: int, message: Asked | Promise | Accept | Refuse, at_ns: int) -> None:
         """A voter answered."""
         self._take(self.seeker.receive(sender, message, at_ns), at_ns)
+        if isinstance(message, Asked) and message.answer is Answer.HELD:
+            self._hear_of_fenced(message.epoch, at_ns)
 
     def see_release(self, peer: Peer, message: Release, at_ns: int) -> None:
         """Another Node, or its guard, let go."""
@@ -123,6 +132,21 @@ class Tenure:
         self.passage.see_release(peer.voter.name, message.cause, at_ns)
         self.candidacy.successor_named = message.successor
         self.candidacy.open_since_ns = 0
+        self.seeker.ask_again_ns = 0  # what voters refused before is out of date
+
+    def see_fenced(self, at_ns: int) -> None:
+        """A life is over: what voters hold for it ends like after a RELEASE, told with the next ASK."""
+        held = self.situation.seat.held(self.spec.name, at_ns)
+        told = self.seeker.holder(at_ns)
+        for grant in (held, told):
+            if grant is not None:
+                self._hear_of_fenced(grant[1], at_ns)
+
+    def _hear_of_fenced(self, ballot: Ballot, at_ns: int) -> None:
+        if (ballot.node, ballot.incarnation) not in self.situation.fenced:
+            return
+        self.seeker.hear_release(ballot)
+        self.situation.seat.answer(self.situation.me.index, Ask(self.spec.name, ballot), at_ns)
         self.seeker.ask_again_ns = 0  # what voters refused before is out of date
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
@@ -161,14 +185,14 @@ class Tenure:
             case Prepared():
                 self.runner.prepare(self._is_adopting)
                 return self.seeker.resume(at_ns)
-            case Won(ballot, sending, _):
+            case Won(ballot, sending, end_ns):
                 self.passage.won_ns = at_ns
                 self._is_told = False
                 self.held_down = ("", 0)
-                self.runner.win(ballot, sending, at_ns)
-            case Renewed(ballot, sending, _, margin_ns):
+                self.runner.win(ballot, sending, end_ns, at_ns)
+            case Renewed(ballot, sending, end_ns, margin_ns):
                 self.margins.append((at_ns, 100 * margin_ns // self.situation.config.timing.lease_ns))
-                self.runner.renew(ballot, sending)
+                self.runner.renew(ballot, sending, end_ns)
             case Ended(cause):
                 self._lose(cause, at_ns)
             case Denied():
@@ -205,6 +229,8 @@ class Tenure:
         """Seek, keep, hand over or finish handing over, as things stand now."""
         self.candidacy.note_openness(at_ns)
         self._finish_stop(at_ns)
+        if self.seeker.lost and self.spec.exclusive and not self.runner.is_owner:
+            self._release_lost(at_ns)
         if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
             self._give_up_start(at_ns)
         has_candidate = bool(self.candidates())
@@ -284,6 +310,9 @@ class Tenure:
             return
         leaving = self.runner.let_go()
         if leaving is None:
+            if not self.runner.custody.is_ended:
+                self.situation.log(f"group {self.spec.name}: let go of unproved, not released", "warning")
+                self.seeker.abandon()
             return
         ballot = self.seeker.ballot
         for released in self.seeker.releasable():
@@ -295,6 +324,13 @@ class Tenure:
         if leaving.successor < 0 and self.spec.name != REPORTER:
             name = self.situation.me.name
             self.situation.emit(tell_released_to_nobody(self.spec.name, name, leaving.cause, ballot))
+
+    def _release_lost(self, at_ns: int) -> None:
+        """Voters hold an exclusive group longer than its Lease: not longer than until it is proved ended."""
+        beats = self.spec.stop_within_ns // self.situation.config.timing.interval_ns
+        for release in self.seeker.release_lost(Cause.LEASE_LOST):
+            self._releases.append((max(RELEASE_REPEATS, min(beats, LOST_REPEATS_MAX)), release))
+            self.situation.seat.answer(self.situation.me.index, release, at_ns)
 
     def _repeat_releases(self) -> None:
         for _, release in self._releases:

@@ -35,4 +35,7 @@ def _restart(situation: Situation, runner: GroupRunner, record: ResourceRecord, 
 def _stop_stray(situation: Situation, runner: GroupRunner, record: ResourceRecord, at_ns: int) -> None:
     if record.state is ResourceState.RUNNING and not record.operation:
         situation.log(f"resource {record.spec.name}: runs here without a Lease, stopping it", "warning")
-        runner.stop_resource(record, at_ns)
+        if runner.spec.exclusive:
+            runner.end_stray(at_ns)
+        else:
+            runner.stop_resource(record, at_ns)

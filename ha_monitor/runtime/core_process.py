@@ -104,7 +104,8 @@ class CoreProcess:
         now = lease_clock_ns()
         memory = self._start.memory
         floor = max(memory.counter, ballot_floor(wall_clock_ns()))
-        seat = take_seat(self._voter_file, self._me.index, self._start.abstain_ns, floor, now)
+        abstain_ns, longest_ns = self._start.abstain_ns, self._config.longest_hold_ns
+        seat = take_seat(self._voter_file, self._me.index, abstain_ns, longest_ns, floor, now)
         for group, ballot in self._start.released:
             # What our guard released for the core before is no longer held by our own voter either.
             release = Release(group, Ballot(*ballot), -1, Cause.DAEMON_DIED)

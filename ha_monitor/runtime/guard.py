@@ -221,7 +221,7 @@ class Guard:
             self._refuse_restart(str(error))
             return
         generation.take_over(self._current)
-        self._memory = self._memory.with_hold(generation.config.timing.lease_ns, is_known=True)
+        self._memory = self._memory.with_hold(generation.config.longest_hold_ns, is_known=True)
         self._scribe.remember(self._memory)
         self._next = generation, self._launch(generation, self._core)
         self._next_bound_ns = self._now() + START_BOUND_NS

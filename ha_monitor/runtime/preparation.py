@@ -127,7 +127,7 @@ def own_outbox(config: ClusterConfig) -> None:
 def remember_hold(config: ClusterConfig) -> tuple[Memory, int]:
     """What is remembered, this configuration's hold on disk before it can be granted; and the abstention."""
     memory, is_known = load_memory(paths.state_dir())
-    wanted = memory.with_hold(config.timing.lease_ns, is_known)
+    wanted = memory.with_hold(config.longest_hold_ns, is_known)
     try:
         store_memory(paths.state_dir(), wanted)
     except OSError as error:

@@ -60,8 +60,13 @@ class VoterFile:
         return False
 
 
-def take_seat(file: VoterFile, index: int, longest_hold_ns: int, counter_floor: int, at_ns: int) -> VoterSeat:
-    """The voter of this boot again, or a new life that abstains until ``at_ns + longest_hold_ns``."""
+def take_seat(
+    file: VoterFile, index: int, abstain_ns: int, longest_hold_ns: int, counter_floor: int, at_ns: int
+) -> VoterSeat:
+    """The voter of this boot again, or a new life that abstains until ``at_ns + abstain_ns``.
+
+    ``longest_hold_ns``: what is configured now; a longer one is not granted.
+    """
     boot = boot_id()
     state = file.read()
     if state is not None:
@@ -70,7 +75,7 @@ def take_seat(file: VoterFile, index: int, longest_hold_ns: int, counter_floor: 
     return VoterSeat(
         index=index,
         incarnation=new_incarnation(),
-        abstain_until_ns=at_ns + longest_hold_ns,
+        abstain_until_ns=at_ns + abstain_ns,
         floor_counter=counter_floor,
         longest_hold_ns=longest_hold_ns,
         boot_id=boot,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import ipaddress
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
@@ -45,6 +45,14 @@ def pair(*groups, **settings):
     return ClusterConfig("web", nodes, witness, groups or (www(),), digest="d", **settings)
 
 
+@dataclass(frozen=True)
+class _LeaseOver:
+    """For the guard: it has an end of its own to look at, whatever became of the core."""
+
+    group: str
+    until_ns: int
+
+
 class Member:
     """One voter: its core, its services, and what it did."""
 
@@ -54,6 +62,9 @@ class Member:
         self.stop_fails = set()
         self.start_fails = set()
         self.strangers = {}  # service address to a stranger's MAC
+        self.watched = {}  # what the guard knows: exclusive group to the end of its Lease
+        self.guard_fails = set()  # groups that it cannot end
+        self.has_guard = True
         self.actions, self.open = [], {}
         self.is_up = True
         self.start(seat, **memory)
@@ -79,6 +90,10 @@ class Member:
 
     def step(self, event):
         """Take in an event; what the kernel answers to its actions comes next, before anything else."""
+        if isinstance(event, _LeaseOver):
+            if self.watched.get(event.group) == event.until_ns:
+                self.end(event.group)
+            return
         events = [event]
         while events:
             answers = []
@@ -114,12 +129,31 @@ class Member:
                 self.report(group, name, "stop", operation_id, 3 * MS)
             case ac.ProbeResource(group, name, operation_id):
                 self.report(group, name, "probe", operation_id)
+            case ac.GuardGroup(group, until_ns, is_new):
+                if is_new or group in self.watched:
+                    self.watched[group] = until_ns
+                    world.post(until_ns - world.now_ns, self.index, _LeaseOver(group, until_ns))
+                return ev.GroupGuarded(group) if is_new else None
+            case ac.EndGroup(group):
+                if not self.has_guard:
+                    return ev.GroupEnded(group, False, "the guard is gone", is_guard_gone=True)
+                self.end(group)
             case ac.ReportTransition():
                 world.transitions.append(action)
                 return ev.TransitionStamped(self._stamp(action))
             case ac.Exit():
                 self.is_up = False
         return None
+
+    def end(self, group):
+        """The guard ends it, which takes a moment; or it cannot, and says so."""
+        is_ended = group not in self.guard_fails
+        if is_ended:
+            self.watched.pop(group, None)
+            for resource in self.world.config.group(group).ended_by_guard:
+                self.services[resource.name] = ResourceState.STOPPED
+        answer = ev.GroupEnded(group, is_ended, "" if is_ended else "umount: busy")
+        self.world.post(30 * MS, self.index, answer)
 
     def _stamp(self, action):
         return TransitionNote(
@@ -185,7 +219,7 @@ class World:
             if self._queue and self._queue[0][3] is event:
                 heapq.heappop(self._queue)
             self.now_ns = max(self.now_ns, at_ns)
-            if self.members[index].is_up:
+            if self.members[index].is_up or isinstance(event, _LeaseOver):
                 self.members[index].step(event)
                 self.check_single_owner()
 

@@ -13,19 +13,19 @@ HOLD = 10 * SECOND
 
 def test_restarted_process_is_the_same_voter_with_the_same_promises(tmp_path):
     file = VoterFile(tmp_path)
-    seat = take_seat(file, 0, HOLD, 1, at_ns=0)
+    seat = take_seat(file, 0, HOLD, HOLD, 1, at_ns=0)
     seat.abstain_until_ns = 0
     ballot = Ballot(5, 1, 9)
     seat.answer(1, Prepare("www", ballot), 1)
     assert isinstance(seat.answer(1, Propose("www", ballot, 1, seat.incarnation, SECOND), 1), Accept)
     assert file.write(seat.dump())
-    again = take_seat(file, 0, HOLD, 1, at_ns=2)
+    again = take_seat(file, 0, HOLD, HOLD, 1, at_ns=2)
     assert again.incarnation == seat.incarnation
     assert again.held("www", 2) == seat.held("www", 2)
 
 
 def test_voter_without_memory_is_a_new_life_that_abstains(tmp_path):
-    seat = take_seat(VoterFile(tmp_path), 0, HOLD, 1, at_ns=100)
+    seat = take_seat(VoterFile(tmp_path), 0, HOLD, HOLD, 1, at_ns=100)
     assert seat.is_abstaining(100 + HOLD - 1)
     assert not seat.is_abstaining(100 + HOLD)
 
@@ -34,23 +34,23 @@ def test_memory_of_another_boot_is_none(tmp_path):
     file = VoterFile(tmp_path)
     other = VoterSeat(0, 77, 0, 1, HOLD, boot_id="another boot")
     file.write(other.dump())
-    seat = take_seat(file, 0, HOLD, 1, at_ns=0)
+    seat = take_seat(file, 0, HOLD, HOLD, 1, at_ns=0)
     assert seat.incarnation != 77
     assert seat.is_abstaining(0)
 
 
 def test_memory_of_another_voter_is_none(tmp_path):
     file = VoterFile(tmp_path)
-    file.write(take_seat(file, 1, HOLD, 1, at_ns=0).dump())
-    assert take_seat(file, 0, HOLD, 1, at_ns=0).is_abstaining(0)
+    file.write(take_seat(file, 1, HOLD, HOLD, 1, at_ns=0).dump())
+    assert take_seat(file, 0, HOLD, HOLD, 1, at_ns=0).is_abstaining(0)
 
 
 def test_damaged_memory_is_none(tmp_path):
     file = VoterFile(tmp_path)
-    state = take_seat(file, 0, HOLD, 1, at_ns=0).dump()
+    state = take_seat(file, 0, HOLD, HOLD, 1, at_ns=0).dump()
     for damaged in (b"", b"{}", state[:-1], state.replace(b"0", b"1")):
         file.write(damaged)
-        assert take_seat(file, 0, HOLD, 1, at_ns=5).abstain_until_ns == 5 + HOLD
+        assert take_seat(file, 0, HOLD, HOLD, 1, at_ns=5).abstain_until_ns == 5 + HOLD
 
 
 def test_failed_write_leaves_no_state_to_be_resumed(tmp_path):
