@@ -25,8 +25,8 @@ from ha_monitor.lab.cast import (
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.observation import start_responders, who_answers
 from ha_monitor.lab.problems import LabError
-from ha_monitor.lab.processes import kill_all_at_once
-from ha_monitor.lab.roles import daemon_processes
+from ha_monitor.lab.processes import Process, kill_all_at_once
+from ha_monitor.lab.roles import ALL, daemon_processes
 from ha_monitor.model import GroupState, NodeState
 from ha_monitor.view import View, read_view
 
@@ -99,6 +99,10 @@ class Daemons:
         with ThreadPoolExecutor(len(VOTERS)) as pool:
             for future in [pool.submit(self.start_on, name) for name in VOTERS]:
                 future.result()
+
+    def processes(self, name: str, role: str = ALL) -> list[Process]:
+        """ha-monitor's processes on one host, all or those of one role."""
+        return daemon_processes(self._lab.host(name), role)
 
     def start_on(self, name: str) -> None:
         """Start the daemon of one host unless it runs, also after a kill that left children.

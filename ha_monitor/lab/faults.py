@@ -6,7 +6,9 @@ the network are filters and ports of the switch; the hosts' own nftables are nev
 
 from __future__ import annotations
 
+import random
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,9 +20,15 @@ from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
 from ha_monitor.lab.processes import kill_all_at_once, signal_all
 from ha_monitor.lab.roles import ALL, daemon_processes
+from ha_monitor.lab.subject import subject_of
 from ha_monitor.lab.switch import Drop
 
 WITNESS_NEAR, WITNESS_FAR = "near", "far"
+
+# A loose plug: how often, and for how long the carrier is gone and back each time.
+_FLAPS = 8
+_FLAP_DOWN_S = (0.05, 0.6)
+_FLAP_UP_S = (0.1, 0.6)
 
 
 @dataclass(frozen=True)
@@ -121,9 +129,10 @@ def _power_on(lab: Lab, blow: Blow) -> None:
 
 
 def _struck(lab: Lab, blow: Blow) -> list[Any]:
-    found = daemon_processes(lab.host(blow.host), blow.process)
+    found = subject_of(lab).processes(blow.host, blow.process)
     if not found:
-        raise LabError(f"{blow.host}: no process of ha-monitor runs there ({blow.process})")
+        program = lab.state.read().program or "ha-monitor"
+        raise LabError(f"{blow.host}: no process of {program} runs there ({blow.process})")
     return found
 
 
@@ -136,11 +145,11 @@ def _freeze(lab: Lab, blow: Blow) -> None:
 
 
 def _thaw(lab: Lab, blow: Blow) -> None:
-    signal_all(daemon_processes(lab.host(blow.host)), signal.SIGCONT)
+    signal_all(subject_of(lab).processes(blow.host), signal.SIGCONT)
 
 
 def _start_daemon(lab: Lab, blow: Blow) -> None:
-    Daemons(lab).start_on(blow.host)
+    subject_of(lab).start_on(blow.host)
 
 
 def _kill_witness(lab: Lab, _blow: Blow) -> None:
@@ -169,6 +178,14 @@ def web_servers(host: Host) -> list[Any]:
 
 def _unplug(lab: Lab, blow: Blow) -> None:
     lab.switch.ports_down(blow.ports)
+
+
+def _flap(lab: Lab, blow: Blow) -> None:
+    for _ in range(_FLAPS):
+        lab.switch.ports_down(blow.ports)
+        time.sleep(random.uniform(*_FLAP_DOWN_S))
+        lab.switch.ports_up(blow.ports)
+        time.sleep(random.uniform(*_FLAP_UP_S))
 
 
 def _blackhole(lab: Lab, blow: Blow) -> None:
@@ -243,11 +260,11 @@ def _start_monitoring(lab: Lab, _blow: Blow) -> None:
 
 
 def _switch(lab: Lab, blow: Blow) -> None:
-    Daemons(lab).switch(blow.host)
+    subject_of(lab).switch(blow.host)
 
 
 def _stop(lab: Lab, blow: Blow) -> None:
-    Daemons(lab).stop_on(blow.host)
+    subject_of(lab).stop_on(blow.host)
 
 
 def _nothing(_lab: Lab, _blow: Blow) -> None:
@@ -261,9 +278,10 @@ FAULTS: dict[str, Fault] = {
     fault.name: fault
     for fault in (
         Fault("power-off", "no process and no carrier, from one moment to the next", _power_off, _power_on),
-        Fault("kill", "SIGKILL to all of ha-monitor's processes, or to one", _kill, _start_daemon),
+        Fault("kill", "SIGKILL to all of its processes, or to one", _kill, _start_daemon),
         Fault("freeze", "SIGSTOP for a time, then SIGCONT", _freeze, _thaw, (10.0, 10.0)),
         Fault("unplug", "carrier lost", _unplug, _ports_up, defaults=_ON_LAN),
+        Fault("flap", "carrier comes and goes, eight times", _flap, _ports_up, (0.0, 0.5), _ON_LAN),
         Fault("blackhole", "carrier stays, nothing passes", _blackhole, _ports_up, defaults=_ON_LAN),
         Fault("partition", "the Nodes do not hear each other; the client reaches both", _filter, _filter),
         Fault("one-way", "the peer no longer hears the host, but the host the peer", _filter, _filter),

@@ -175,6 +175,11 @@ class Host:
             process = known[name].process if name in known else None
             known[name] = Daemon(list(argv), log, process)
 
+    def forget(self, name: str) -> None:
+        """A registered daemon is not started any more; one that runs goes on."""
+        with self._state.change() as state:
+            state.daemons.get(self.name, {}).pop(name, None)
+
     def start(self, name: str) -> ProcessId:
         """Start a registered daemon unless it runs."""
         daemon = self._state.read().daemons.get(self.name, {}).get(name)

@@ -20,6 +20,7 @@ from ha_monitor.lab.faults import Fault
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.observation import Observation
 from ha_monitor.lab.problems import LabError
+from ha_monitor.lab.subject import subject_of
 from ha_monitor.model import TIMINGS
 
 # Baseline: the longest outages of other programs came after the healing, up to 6 s later.
@@ -93,7 +94,7 @@ def measure(
         struck = ", ".join(f"{blow.fault} at {blow.host}" for blow in blows)
         raise LabError(f"lab {lab.name} suffers from {struck} already: ha-monitor lab heal")
     result = Measurement(fault, timing)
-    settler = Daemons(lab)
+    settler = subject_of(lab)
     with lab.claimed("measuring"), Observation(lab, address) as seen:
         for number in range(1, runs + 1):
             say(f"{fault}: run {number} of {runs}: waiting until all is well")

@@ -3,7 +3,7 @@
 Run by Debian's bare ``/usr/bin/python3`` before any virtual environment exists, so this module
 imports nothing but the standard library::
 
-    python3 -m ha_monitor.lab.prerequisites [--test]
+    python3 -m ha_monitor.lab.prerequisites [--test] [--bench]
 
 No daemon is started by an installation, neither now nor at the next boot.
 """
@@ -32,6 +32,7 @@ class Package:
     why: str
     units: tuple[str, ...] = ()
     only_test: bool = False
+    only_bench: bool = False
 
 
 PACKAGES = (
@@ -63,6 +64,14 @@ PACKAGES = (
     Package("dbus", "the bus over which units are driven in booted hosts", (), True),
     Package("curl", "the README's look at the page, in booted hosts", (), True),
     Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
+    Package("keepalived", "another failover program, which the lab plays as well", ("keepalived",), True),
+    Package("heartbeat", "the same", ("heartbeat",), only_bench=True),
+    Package("corosync", "the same, with pacemaker", ("corosync",), only_bench=True),
+    Package("pacemaker", "the same", ("pacemaker",), only_bench=True),
+    Package("pacemaker-cli-utils", "its orders", only_bench=True),
+    Package("resource-agents", "what heartbeat and pacemaker start and stop", only_bench=True),
+    # It brings ifupdown with it, whose unit has nothing to do here.
+    Package("ucarp", "another failover program", ("networking",), only_bench=True),
 )
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -107,9 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check, install, check what was installed; 0 when all is there."""
     parser = argparse.ArgumentParser(prog="python3 -m ha_monitor.lab.prerequisites")
     parser.add_argument("--test", action="store_true", help="also what only the tests need")
+    parser.add_argument(
+        "--bench", action="store_true", help="also the programs that ha-monitor is compared with"
+    )
     parser.add_argument("--list", action="store_true", help="only list the packages and why")
     options = parser.parse_args(arguments)
-    chosen = [package for package in PACKAGES if options.test or not package.only_test]
+    chosen = chosen_packages(test=options.test or options.bench, bench=options.bench)
     if options.list:
         for package in chosen:
             say(f"{package.name:<26}{package.why}")
@@ -122,6 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"ha-monitor: {error}")
         return 1
     return 0
+
+
+def chosen_packages(*, test: bool, bench: bool) -> list[Package]:
+    """What the demonstration needs, and what only tests or comparisons need if asked for."""
+    return [p for p in PACKAGES if (test or not p.only_test) and (bench or not p.only_bench)]
 
 
 def say(line: str) -> None:

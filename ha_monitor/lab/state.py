@@ -76,6 +76,7 @@ class LabState:
     faults: list[dict[str, Any]] = field(default_factory=list)
     daemons: dict[str, dict[str, Daemon]] = field(default_factory=dict)  # by host and name
     complete: bool = False
+    program: str = ""  # name and timing of the program that stands in ha-monitor's place
 
 
 class StateFile:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from ha_monitor.lab import prerequisites
-from ha_monitor.lab.prerequisites import PACKAGES, Missing, Package, missing_of, no_daemon_starts
+from ha_monitor.lab.prerequisites import (
+    PACKAGES,
+    Missing,
+    Package,
+    chosen_packages,
+    missing_of,
+    no_daemon_starts,
+)
 
 
 def test_it_runs_with_the_bare_python_and_nothing_but_the_standard_library():
@@ -25,6 +32,16 @@ def test_it_runs_with_the_bare_python_and_nothing_but_the_standard_library():
 def test_every_package_says_why_and_stands_once():
     assert all(package.why for package in PACKAGES)
     assert len({package.name for package in PACKAGES}) == len(PACKAGES)
+
+
+def test_programs_to_compare_with_are_installed_only_when_asked_for():
+    def named(*, test: bool, bench: bool) -> set[str]:
+        return {package.name for package in chosen_packages(test=test, bench=bench)}
+
+    assert "nginx-light" in named(test=False, bench=False)
+    assert "keepalived" in named(test=True, bench=False) - named(test=False, bench=False)
+    assert "pacemaker" in named(test=True, bench=True) - named(test=True, bench=False)
+    assert named(test=True, bench=True) == {package.name for package in PACKAGES}
 
 
 def test_a_package_that_is_not_installed_is_found_missing():
