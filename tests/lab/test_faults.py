@@ -208,16 +208,23 @@ def test_kill_takes_one_process_or_all(impostors: Lab):
         state.faults.clear()
 
 
+def eventually(lab: Lab, wanted: dict[str, str]) -> bool:
+    """A signal takes effect when the process is scheduled: on a busy machine, not at once."""
+    deadline = time.monotonic() + 20
+    while (now := states(lab)) != {**now, **wanted} and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return now == {**now, **wanted}
+
+
 def test_freeze_stops_and_heal_continues(impostors: Lab):
     strike(impostors, "freeze", process="core")
-    assert states(impostors)["core"] == "T"
-    assert states(impostors)["guard"] == "S"
+    assert eventually(impostors, {"core": "T", "guard": "S"})
     faults.heal(impostors)
-    assert states(impostors)["core"] == "S"
+    assert eventually(impostors, {"core": "S"})
     strike(impostors, "freeze")
-    assert set(states(impostors).values()) == {"T"}
+    assert eventually(impostors, dict.fromkeys(ROLES, "T"))
     faults.heal(impostors)
-    assert set(states(impostors).values()) == {"S"}
+    assert eventually(impostors, dict.fromkeys(ROLES, "S"))
 
 
 def test_an_unknown_process_link_and_host_without_power_are_named(healed: Lab):
