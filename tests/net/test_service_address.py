@@ -70,6 +70,11 @@ def watch(service, seconds, until=lambda _: False):
     return told
 
 
+def told_of(service, count):
+    """What it told once there was that much, with a little time for more."""
+    return watch(service, 10, until=lambda told: len(told) >= count) + watch(service, 0.05)
+
+
 def test_takeover_adds_closed_opens_announces_and_closing_undoes_it(service, askers):
     service.add_closed(BOTH)
     assert service.present() == {VIP4: "lan", VIP6: "lan"}
@@ -78,7 +83,7 @@ def test_takeover_adds_closed_opens_announces_and_closing_undoes_it(service, ask
     assert askers["lan"].answers_all(VIP4)
     assert askers["lan"].answers_all(VIP6)
     service.announce(BOTH, lease_clock_ns())
-    assert sum(hosts.speaks_for(f, VIP4) for f in askers["lan"].hear(0.03)) >= 2
+    assert sum(hosts.speaks_for(f, VIP4) for f in askers["lan"].hear(1, last=4)) >= 2
     service.close(BOTH)
     service.close(BOTH)
     assert service.present() == {}
@@ -101,7 +106,7 @@ def test_announcements_follow_the_schedule_until_closed(service, askers):
     asker = askers["lan"]
     asker.hear(0.0)
     service.announce([VIP4], lease_clock_ns())
-    watch(service, 0.25)
+    watch(service, 0.6)
     sent = [f for f in asker.hear(0.02) if f[12:14] == b"\x08\x06" and hosts.speaks_for(f, VIP4)]
     assert len(sent) == 6  # at 0, 50 and 200 ms, in two forms
     service.close([VIP4])
@@ -113,7 +118,7 @@ def test_address_removed_behind_our_back_is_told_once_and_repaired(service, aske
     watch(service, 0.05)
     run("ip", "-n", NODE, "addr", "del", "192.0.2.100/32", "dev", "lan")
     run("ip", "-n", NODE, "addr", "del", "2001:db8::100/128", "dev", "lan")
-    assert watch(service, 0.1) == [AddressVanished(VIP4), AddressVanished(VIP6)]
+    assert told_of(service, 2) == [AddressVanished(VIP4), AddressVanished(VIP6)]
     for address in BOTH:
         service.repair(address)
     assert askers["lan"].answers_all(VIP4)
@@ -129,7 +134,7 @@ def test_own_removal_is_no_news(service):
 def test_flushed_ruleset_is_put_back_closed_and_opens_with_the_next_beat(service, askers):
     number = serve(service)
     run("nft", "flush", "ruleset", host=NODE)
-    assert watch(service, 0.1) == [RulesRepaired("nft")]
+    assert told_of(service, 1) == [RulesRepaired("nft")]
     assert askers["lan"].answered(VIP4, 0.02) == askers["lan"].answered(VIP6, 0.02) == set()
     service.step(dict.fromkeys(BOTH, number), (number + 1, 5 * SECOND))
     assert askers["lan"].answered(VIP4, 0.02) == set()  # its window was flushed
@@ -178,8 +183,10 @@ def test_life_is_refreshed_when_half_of_it_is_gone_and_ends_when_nobody_does(nod
 def test_probe_finds_a_stranger_and_the_claim_ends_at_once(service):
     run("ip", "-n", STRANGER, "addr", "add", "192.0.2.100/32", "dev", "lan")
     run("ip", "-n", STRANGER, "addr", "add", "2001:db8::100/128", "dev", "lan", "nodad")
+    for address in BOTH:  # its kernel answers from the moment when it has joined the address's group
+        run("ping", "-c1", "-w10", str(address), host=NODE)
     service.probe(BOTH, lease_clock_ns())
-    told = watch(service, 0.5, until=lambda told: len(told) == 2)
+    told = told_of(service, 2)
     stranger = hosts.mac_of(STRANGER, "lan").hex(":")
     assert set(told) == {DuplicateProbed(VIP4, stranger), DuplicateProbed(VIP6, stranger)}
 
@@ -187,9 +194,9 @@ def test_probe_finds_a_stranger_and_the_claim_ends_at_once(service):
 def test_probe_of_a_free_address_ends_within_its_time(service):
     started = lease_clock_ns()
     service.probe(BOTH, started)
-    told = watch(service, 0.5, until=lambda told: len(told) == 2)
+    told = watch(service, 10, until=lambda told: len(told) == 2)
     assert set(told) == {DuplicateProbed(VIP4, ""), DuplicateProbed(VIP6, "")}
-    assert 10 * MS <= lease_clock_ns() - started < 200 * MS  # 200: a busy machine
+    assert 10 * MS <= lease_clock_ns() - started < 1000 * MS  # 1000: a busy machine
 
 
 @pytest.mark.parametrize("how", ["given", "learnt"])
@@ -202,7 +209,7 @@ def test_probe_ignores_the_clusters_own_nodes(service, how):
         run("ping", "-c1", "-W1", "192.0.2.9", host=NODE)
         service.learn_node_macs([ipaddress.ip_address("192.0.2.9")])
     service.probe([VIP4], lease_clock_ns(), ignored)
-    assert watch(service, 0.5, until=bool) == [DuplicateProbed(VIP4, "")]
+    assert told_of(service, 1) == [DuplicateProbed(VIP4, "")]
 
 
 def test_competing_claim_is_told_only_while_the_address_is_announced_here(service, askers):
@@ -214,7 +221,7 @@ def test_competing_claim_is_told_only_while_the_address_is_announced_here(servic
             watch(service, 0.01)
         asker.send(frames.announcements(VIP4, asker.mac)[0])
         claim = CompetingClaim(VIP4, asker.mac.hex(":"), "lan", False)
-        assert watch(service, 0.05) == ([claim] if announced else [])
+        assert (told_of(service, 1) if announced else watch(service, 0.05)) == ([claim] if announced else [])
 
 
 def test_device_is_that_of_the_network_or_the_configured_one(node):
@@ -244,7 +251,7 @@ def test_device_that_came_back_bears_the_address_again(node):
         service.add_closed([wanted.ip])
         watch(service, 0.05)
         run("ip", "-n", NODE, "link", "del", "later")
-        assert AddressVanished(wanted.ip) in watch(service, 0.1)
+        assert AddressVanished(wanted.ip) in told_of(service, 1)
         hosts.join("later")
         watch(service, 0.1)
         service.repair(wanted.ip)
