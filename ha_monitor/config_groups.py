@@ -25,6 +25,7 @@ from ha_monitor.model import (
     Failback,
     FailbackKind,
     Group,
+    MoveLimit,
     NagiosSink,
     Resource,
     ResourceKind,
@@ -45,6 +46,8 @@ UNIT_SUFFIXES = (".service", ".socket", ".target", ".mount", ".path", ".timer", 
 
 _AFTER = re.compile(r"after (\S+)")
 _BETWEEN = re.compile(r"between ([01]\d|2[0-3]):([0-5]\d) and ([01]\d|2[0-3]):([0-5]\d)")
+_MOVES = re.compile(r"([1-9]\d{0,2}) in (\S+)")
+_MOVES_WITHIN = duration(60 * SECOND, 24 * 3600 * SECOND)
 _HEALTHY = duration(SECOND, 7 * 24 * 3600 * SECOND)
 _TIMEOUT = duration(100 * MS, 3600 * SECOND)
 
@@ -61,6 +64,16 @@ def failback(value: Any) -> Failback:
         if start != end:
             return Failback(FailbackKind.BETWEEN, window=(start, end))
     raise Unfit('"never", "manual", "after 10m" or "between 02:00 and 05:00"')
+
+
+def max_moves(value: Any) -> MoveLimit:
+    """Read how often it may move unasked: a number within a time, or as often as it likes."""
+    words = value if isinstance(value, str) else ""
+    if words == "unlimited":
+        return MoveLimit(0)
+    if match := _MOVES.fullmatch(words):
+        return MoveLimit(int(match[1]), _MOVES_WITHIN(match[2]))
+    raise Unfit('"6 in 1h" or "unlimited"')
 
 
 def command_line(value: Any) -> str:
@@ -173,7 +186,8 @@ def read_groups(groups: Table, nodes: Sequence[str], watchdog: Watchdog | None) 
         table.check("", name, GROUP)
         prefer = table.take("prefer", _preferred(nodes), tuple(nodes))
         policy = table.take("failback", failback, Failback())
-        group = Group(name, prefer, _resources(table), policy)
+        limit = table.take("max_moves", max_moves, MoveLimit())
+        group = Group(name, prefer, _resources(table), policy, max_moves=limit)
         found.append(read_exclusive(table, group, watchdog))
         table.finish()
     if not found or len(found) > GROUPS_MAX:

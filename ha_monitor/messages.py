@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ha_monitor.model import NO_BALLOT, Ballot, Cause, GroupState, NodeState
+from ha_monitor.model import NO_BALLOT, Ballot, Cause, GroupState, Hold, NodeState
 
 
 class Answer(enum.Enum):
@@ -148,6 +148,15 @@ class TransitionNote:
 
 
 @dataclass(frozen=True)
+class HoldNote:
+    """Whether a group is held, and on which Node (voter index). The highest number wins; 0: never said."""
+
+    number: int = 0
+    hold: Hold = Hold.NONE
+    node: int = -1
+
+
+@dataclass(frozen=True)
 class GroupReport:
     """How the sender stands to one group. ``epoch`` other than NO_BALLOT: it holds a *won* Lease."""
 
@@ -157,6 +166,7 @@ class GroupReport:
     is_eligible: bool = False
     reason: str = ""  # why not eligible, a short code such as `standby` or `nginx failed`
     is_open: bool = False  # its service addresses answer
+    hold: HoldNote = HoldNote()
 
 
 @dataclass(frozen=True)

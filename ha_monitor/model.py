@@ -97,6 +97,8 @@ class Cause(enum.Enum):
     FAILBACK = "failback"
     HIGHER_EPOCH = "higher-epoch"
     NODE_FENCED = "node-fenced"  # the Owner was powered off, and that was confirmed
+    HELD = "held"  # no move: moved too often, it stays and an operator is asked
+    LIVELOCK = "livelock"  # no move: passed round without being served for long, frozen, an operator is asked
 
 
 class TransitionKind(enum.Enum):
@@ -106,6 +108,14 @@ class TransitionKind(enum.Enum):
     PLANNED = "planned"
     FAILBACK = "failback"
     OPERATOR = "operator"
+
+
+class Hold(enum.Enum):
+    """Whether a group is held where it is, and an operator asked what is to become of it."""
+
+    NONE = "none"
+    MOVES = "moves"  # it moved too often
+    LIVELOCK = "livelock"  # it was passed round and nobody served it for long
 
 
 class Protection(enum.IntEnum):
@@ -182,6 +192,14 @@ class Failback:
     window: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True)
+class MoveLimit:
+    """How many moves that nobody ordered are let happen within a time. ``moves`` 0: any number."""
+
+    moves: int = 6
+    within_ns: int = 3600 * SECOND
+
+
 class ResourceKind(enum.Enum):
     """By which convention a Resource is started, stopped and probed."""
 
@@ -227,6 +245,7 @@ class Group:
     failback: Failback = Failback()
     exclusive: bool = False  # its data bears one writer: ended by the guard, held longer by the voters
     stop_within_ns: int = 0  # exclusive: by when it is ended after its Lease is over
+    max_moves: MoveLimit = MoveLimit()
 
     @property
     def addresses(self) -> tuple[Resource, ...]:

@@ -17,6 +17,7 @@ from ha_monitor.model import (
     FenceStep,
     Fencing,
     Group,
+    MoveLimit,
     NagiosSink,
     Quorum,
     Resource,
@@ -136,6 +137,7 @@ def _group_to(group: Group) -> dict[str, Any]:
             "after_ns": policy.after_ns,
             "window": list(policy.window),
         },
+        "max_moves": vars(group.max_moves),
         "resources": [_resource_to(resource) for resource in group.resources],
         "exclusive": group.exclusive,
         "stop_within_ns": group.stop_within_ns,
@@ -147,8 +149,9 @@ def _group_from(values: dict[str, Any]) -> Group:
     start, end = policy["window"]
     failback = Failback(FailbackKind(policy["kind"]), policy["after_ns"], (start, end))
     resources = tuple(_resource_from(resource) for resource in values["resources"])
+    max_moves = MoveLimit(**values["max_moves"])
     name, prefer = values["name"], tuple(values["prefer"])
-    return Group(name, prefer, resources, failback, values["exclusive"], values["stop_within_ns"])
+    return Group(name, prefer, resources, failback, values["exclusive"], values["stop_within_ns"], max_moves)
 
 
 def _resource_to(resource: Resource) -> dict[str, Any]:

@@ -113,6 +113,10 @@ class GroupView:
     addresses: tuple[AddressView, ...]
     resources: tuple[ResourceView, ...]
     explain: tuple[str, ...]  # sentences: why it is where it is, what would happen next
+    unasked_1h: int = 0  # of moves_1h, those that no operator ordered
+    hold: str = "none"  # model.Hold: other than none asks an operator
+    hold_node: str = ""  # the Node that keeps it
+    hold_s: int = 0  # for how long
 
 
 @dataclass(frozen=True)

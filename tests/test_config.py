@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ha_monitor.config import load_config, parse_config
 from ha_monitor.errors import ConfigErrors
-from ha_monitor.model import Failback, FailbackKind, Run, Timing
+from ha_monitor.model import Failback, FailbackKind, MoveLimit, Run, Timing
 from ha_monitor.plain import from_plain, to_plain
 
 MS, SECOND = 10**6, 10**9
@@ -201,12 +201,16 @@ MISTAKES = [
         "cluster.toml [groups.www] failback: 'after lunch' is not a time from 1.0 s to 168 h 00 min",
     ),
     (
+        ('failback = "never"', 'max_moves = "6 per hour"'),
+        '[groups.www] max_moves: \'6 per hour\' is not "6 in 1h" or "unlimited"',
+    ),
+    (
         ('failback = "never"', 'failback = "between 25:00 and 03:00"'),
         '[groups.www] failback: \'between 25:00 and 03:00\' is not "never", "manual", "after 10m" or "between 02:00',
     ),
     (
         ('failback = "never"', 'mode = "automatic"'),
-        "cluster.toml [groups.www]: 'mode' is not a setting of ha-monitor; known here: prefer, failback, resources",
+        "cluster.toml [groups.www]: 'mode' is not a setting of ha-monitor; known here: prefer, failback, max_moves",
     ),
     (
         ('{ vip = "192.0.2.100/24" }', '{ vip = "192.0.2.100" }'),
@@ -286,6 +290,26 @@ def test_a_group_that_says_nothing_prefers_the_nodes_in_their_order():
 )
 def test_failback_policies(text, policy):
     assert parse(changed('"never"', f'"{text}"')).groups[0].failback == policy
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("3 in 30m", MoveLimit(3, 1800 * SECOND)),
+        ("unlimited", MoveLimit(0)),
+    ],
+)
+def test_how_often_a_group_may_move_unasked(text, limit):
+    assert parse(GOOD).groups[0].max_moves == MoveLimit(6, 3600 * SECOND)
+    config = parse(changed('failback = "never"', f'max_moves = "{text}"'))
+    assert config.groups[0].max_moves == limit
+    assert from_plain(json.loads(json.dumps(to_plain(config)))) == config
+
+
+@pytest.mark.parametrize("text", ["0 in 1h", "6 in 1s", "6 in 25h", "1000 in 1h", "6", 6])
+def test_a_limit_of_moves_that_means_nothing_is_refused(text):
+    wrong = changed('failback = "never"', f"max_moves = {json.dumps(text)}")
+    assert any("max_moves" in line for line in mistakes(wrong))
 
 
 def test_three_nodes_need_no_witness():

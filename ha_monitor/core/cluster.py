@@ -354,8 +354,11 @@ class ClusterCore:
         self.situation.failback_open[event.group] = event.is_open
 
     def _block_cleared(self, event: ev.BlockCleared, at_ns: int) -> None:
-        if self.tenures[event.group].runner.clear_block(at_ns):
+        tenure = self.tenures[event.group]
+        if tenure.runner.clear_block(at_ns):
             self.situation.log(f"group {event.group}: block cleared by {event.who}", "warning")
+        if tenure.holding.clear(at_ns, event.who):
+            self.speech.is_beat_due = True
 
     def _stop_ordered(self, event: ev.StopOrdered, at_ns: int) -> None:
         if not event.hands_over:

@@ -171,7 +171,7 @@ class FailbackWindowChanged:
 
 @dataclass(frozen=True)
 class BlockCleared:
-    """An operator looked at a group whose stop failed and says that it is stopped here."""
+    """An operator looked at a group: what could not be stopped here is stopped, a hold is answered."""
 
     group: str
     who: str

@@ -71,6 +71,12 @@ class GroupRunner:
         """Whether Resources are still being stopped without a Lease, so that it must not be sought yet."""
         return self.state in (GroupState.STOPPING, GroupState.BLOCKED)
 
+    @property
+    def retry_ns(self) -> int:
+        """When the last of those that failed here is started again."""
+        failed = (ResourceState.FAILED, ResourceState.STOPPED)
+        return max((r.restart_at_ns for r in self.records.values() if r.state in failed), default=0)
+
     # The Lease comes
 
     def prepare(self, is_reclaimed: bool) -> None:

@@ -13,8 +13,9 @@ from ha_monitor.model import Address, ClusterConfig, Group, NodeState, ResourceS
 # A dead switch silences everybody within a beat of each other, and each says so a beat later: only who is
 # still alone after that is isolated.
 ISOLATED_AFTER_BEATS = 7.5
-HOLD_DOWN_NS = 60_000_000_000  # a Node where the group failed is not tried again before
-HOLD_DOWN_ALONE_NS = 5_000_000_000  # unless no other Node could take it
+
+
+_OF_RESOURCE = tuple(f" {state.value}" for state in ResourceState if state is not ResourceState.BLOCKED)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ def _resource_reason(record: ResourceRecord, is_owner: bool) -> str:
     # Elsewhere it is only what a former failure left behind (a failed unit, a stale pid file): `held_down`
     # keeps the Node out for a while, and then it must be able to take over again.
     return f"{record.spec.name} failed" if record.state is ResourceState.FAILED and is_owner else ""
+
+
+def is_mendable(reason: str) -> bool:
+    """Whether starting a Resource again on that Node may end the reason why it should not serve."""
+    is_of_resource = reason.endswith(_OF_RESOURCE) or reason.startswith("start failed")
+    return is_of_resource and not reason.endswith("stop failed")
 
 
 def link_of_addresses(group: Group, addresses: Mapping[str, Address]) -> dict[str, str]:

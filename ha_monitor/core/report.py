@@ -15,6 +15,7 @@ from ha_monitor.model import (
     Ballot,
     FailbackKind,
     GroupState,
+    Hold,
     LinkState,
     NodeState,
     Protection,
@@ -106,6 +107,9 @@ def judge_cluster(
     worse = [f"{g.name} {g.state}" for g in groups if g.state not in ("running", "moving")]
     if worse:
         return "degraded", ", ".join(worse)
+    held = [f"{g.name} is held on {g.hold_node} and asks" for g in groups if g.hold != "none"]
+    if held:
+        return "degraded", ", ".join(held)
     return _judge_small_things(core, at_ns)
 
 
@@ -250,11 +254,15 @@ def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:
         failback=tenure.spec.failback.kind.value,
         failback_pending=tenure.failback.is_pending,
         failback_eta_s=max(0, due_ns - at_ns) // SECOND if due_ns is not None else -1,
-        moves_1h=sum(1 for at in tenure.moves if at_ns - at < 3600 * SECOND),
+        moves_1h=tenure.history.count(3600 * SECOND, at_ns),
         last=_transition(note) if note else TransitionView(),
         addresses=tuple(_address(core, tenure, name, at_ns) for name in tenure.runner.addresses),
         resources=tuple(_resource(r, at_ns) for r in tenure.runner.records.values() if not r.is_address),
         explain=tuple(explain(core, tenure, owner, candidates, at_ns)),
+        unasked_1h=tenure.history.count(3600 * SECOND, at_ns, only_unasked=True),
+        hold=tenure.holding.note.hold.value,
+        hold_node=tenure.holding.node,
+        hold_s=(at_ns - tenure.holding.since_ns) // SECOND if tenure.holding.is_held else 0,
     )
 
 
@@ -316,6 +324,8 @@ def explain(
     if situation.in_maintenance(at_ns):
         left = format_duration(situation.maintenance_end_ns - at_ns)
         lines.append(f"The cluster is in maintenance for another {left}: nothing is moved or started.")
+    elif tenure.holding.is_held:
+        lines.extend(_held(tenure, owner))
     elif owner:
         lines.append(_if_owner_fails(tenure, owner, candidates))
         lines.append(_failback(tenure, owner, at_ns))
@@ -348,6 +358,18 @@ def _who_could(tenure: Tenure, owner: str, candidates: tuple[str, ...], at_ns: i
                 f"{name} cannot take it: {(report.reason if report else '') or state or 'not ready'}."
             )
     return lines
+
+
+def _held(tenure: Tenure, owner: str) -> list[str]:
+    name, node = tenure.spec.name, tenure.holding.node
+    lease = format_duration(tenure.situation.config.timing.lease_ns)
+    if tenure.holding.note.hold is Hold.LIVELOCK:
+        first = f"It is FROZEN on {node}: other Nodes leave it alone unless {node} cannot serve it for long."
+    else:
+        first = f"It is HELD on {node}: a failed Resource is started again there first, nothing goes back."
+    then = f"If {owner or node} dies, another Node takes it over once its Lease of {lease} has run out."
+    ask = f"When you have looked: ha-monitor clear {name}, or ha-monitor switch {name} --to NODE."
+    return [first, *([then] if owner else []), ask]
 
 
 def _if_owner_fails(tenure: Tenure, owner: str, candidates: tuple[str, ...]) -> str:

@@ -45,6 +45,7 @@ class Switches:
         # Node" for an order to move it back.
         target = event.target or self._able(self._tenures[event.group], at_ns)[0]
         self._situation.log(f"group {event.group}: switch to {target} ordered by {event.who}")
+        self._tenures[event.group].holding.clear(at_ns, event.who)  # an order is an answer
         request = SwitchRequest(event.order_id, event.group, self._situation.config.voter(target).index)
         if self.take(request, at_ns):
             self._situation.emit(OrderAnswered(event.order_id, True, "handing over"))

@@ -7,9 +7,11 @@ from collections import deque
 from ha_monitor.core import placement
 from ha_monitor.core.actions import ArmWindow
 from ha_monitor.core.candidacy import NO_RELEASE, Candidacy
+from ha_monitor.core.damping import History, HoldDown
 from ha_monitor.core.events import WindowArmed
 from ha_monitor.core.failback import FailbackWatch
 from ha_monitor.core.groups import GroupRunner, Leaving
+from ha_monitor.core.holding import Holding
 from ha_monitor.core.leases import (
     Arm,
     Denied,
@@ -50,7 +52,7 @@ from ha_monitor.model import (
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
 LOST_REPEATS_MAX = 600  # when the Lease was lost: most likely nobody hears the first of them
-MOVES_KEPT = 100
+UP = (GroupState.RUNNING, GroupState.DEGRADED)
 
 
 class Tenure:
@@ -73,8 +75,9 @@ class Tenure:
         )
         self.passage = Passage()
         self.links = placement.link_of_addresses(spec, me.addresses)
-        self.moves: deque[int] = deque(maxlen=MOVES_KEPT)
-        self.held_down: tuple[str, int] = ("", 0)  # why, since when
+        self.history = History()
+        self.hold_down = HoldDown()
+        self.holding = Holding(situation, spec, self.history, self.hold_down, self.passage)
         self.margins: deque[tuple[int, int]] = deque(maxlen=128)  # (at, percent of the Lease left)
         self.failback = FailbackWatch(situation, spec)
         self.arming: int = 0  # sending number that the kernel was asked for
@@ -111,6 +114,11 @@ class Tenure:
         self._repeat_releases()
         self.runner.retry_close(at_ns)
         self._take(self.seeker.beat(at_ns), at_ns)
+        if self.runner.is_owner and self.seeker.phase is Phase.HELD:
+            is_up = self.runner.state in UP
+            self.history.see(self.situation.me.name, self.seeker.ballot, is_up, self._cause(), at_ns)
+            self.hold_down.see(is_up, at_ns)
+        self.holding.look(at_ns)
 
     def take_armed(self, event: WindowArmed, at_ns: int) -> None:
         """The kernel answered."""
@@ -130,6 +138,7 @@ class Tenure:
         if self.passage.epoch > message.ballot:
             return  # of an earlier tenure, replayed
         self.passage.see_release(peer.voter.name, message.cause, at_ns)
+        self.history.see_end(peer.voter.name, message.ballot, message.cause, at_ns)
         self.candidacy.successor_named = message.successor
         self.candidacy.open_since_ns = 0
         self.seeker.ask_again_ns = 0  # what voters refused before is out of date
@@ -151,14 +160,15 @@ class Tenure:
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
         """Another Node says how it stands to the group."""
+        self.holding.take(report.hold, at_ns)
         if report.epoch == NO_BALLOT:
             return
         self.seeker.hear_ballot(report.epoch)
         if report.epoch < self.passage.epoch:
             return
-        is_stopping = report.state is GroupState.STOPPING
-        if self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping):
-            self.moves.append(at_ns)
+        is_stopping, cause = report.state is GroupState.STOPPING, self._cause()
+        self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
+        self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
         self.candidacy.successor_named = NO_RELEASE
         if self.runner.state is GroupState.MOVING:
             self.runner.state = GroupState.STOPPED
@@ -188,7 +198,8 @@ class Tenure:
             case Won(ballot, sending, end_ns):
                 self.passage.won_ns = at_ns
                 self._is_told = False
-                self.held_down = ("", 0)
+                self.hold_down.end()
+                self.history.see(self.situation.me.name, ballot, False, self._cause(), at_ns)
                 self.runner.win(ballot, sending, end_ns, at_ns)
             case Renewed(ballot, sending, end_ns, margin_ns):
                 self.margins.append((at_ns, 100 * margin_ns // self.situation.config.timing.lease_ns))
@@ -218,6 +229,7 @@ class Tenure:
     def _lose(self, cause: Cause, at_ns: int) -> None:
         if self.runner.is_owner:
             self.situation.log(f"group {self.spec.name}: closed here ({cause.value})", "warning")
+            self.history.see_end(self.situation.me.name, self.runner.epoch, cause, at_ns)
         self._is_adopting = False
         self._is_told = True
         self.passage.released_cause = None
@@ -233,17 +245,24 @@ class Tenure:
             self._release_lost(at_ns)
         if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
             self._give_up_start(at_ns)
-        has_candidate = bool(self.candidates())
-        self.runner.judge(has_candidate)
+        reason = self.ineligible(at_ns) if self.runner.is_owner else ""
+        stays = self.holding.keeps_here(reason, self.runner.retry_ns, at_ns)
+        self.runner.judge(bool(self.candidates()) and not stays)
         self._tell_when_up(at_ns)
         if self.seeker.phase is Phase.IDLE:
-            if not self.runner.is_busy and self.candidacy.may_seek(at_ns) and not self.ineligible(at_ns):
+            if self._may_seek(at_ns):
                 self.passage.seek_ns = at_ns
                 self._take(self.seeker.seek(at_ns), at_ns)
         elif self.seeker.phase is Phase.HELD:
-            self._consider_leaving(at_ns)
+            if not stays:
+                self._consider_leaving(at_ns)
         elif self._is_out_of_the_question(at_ns):
             self._take(self.seeker.give_up(at_ns), at_ns)
+
+    def _may_seek(self, at_ns: int) -> bool:
+        if self.runner.is_busy or self.holding.keeps_away(at_ns):
+            return False
+        return self.candidacy.may_seek(at_ns) and not self.ineligible(at_ns)
 
     def _is_out_of_the_question(self, at_ns: int) -> bool:
         return not self._is_adopting and bool(self.ineligible(at_ns))
@@ -253,15 +272,10 @@ class Tenure:
         if self.spec.name == REPORTER:
             return "stopping" if self.situation.is_stopping else ""
         is_owner = self.runner.is_owner or self._is_adopting
-        health = self.situation.health(self._held_down_reason(at_ns), is_owner, at_ns)
+        # Whom nobody could stand in for stands back for a moment only.
+        is_alone = self.holding.is_frozen_here or not self.candidates()
+        health = self.situation.health(self.hold_down.reason_at(at_ns, is_alone), is_owner, at_ns)
         return placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
-
-    def _held_down_reason(self, at_ns: int) -> str:
-        reason, since_ns = self.held_down
-        if not reason or at_ns >= since_ns + placement.HOLD_DOWN_NS:
-            return ""
-        is_over_if_alone = at_ns >= since_ns + placement.HOLD_DOWN_ALONE_NS
-        return "" if is_over_if_alone and not self.candidates() else reason
 
     def candidates(self) -> list[Peer]:
         """Other Nodes that could take the group now, best first."""
@@ -279,11 +293,12 @@ class Tenure:
             self.hand_over(able[0] if able else None, Cause.DAEMON_STOPPED, at_ns)
         elif reason and able:
             if any(r.must_stop and r.state is ResourceState.FAILED for r in self.runner.records.values()):
-                self.held_down = (reason, at_ns)
+                self.hold_down.note(reason, at_ns)
             self.hand_over(able[0], self._cause_of(reason), at_ns)
         elif not reason:
             better = self.failback.wants_to_go(at_ns)
-            if better is not None and self.runner.state is GroupState.RUNNING:
+            may_go = self.runner.state is GroupState.RUNNING and not self.holding.is_held
+            if better is not None and may_go:
                 self.hand_over(better, Cause.FAILBACK, at_ns)
 
     def _cause_of(self, reason: str) -> Cause:
@@ -319,6 +334,7 @@ class Tenure:
             release = Release(self.spec.name, released, leaving.successor, leaving.cause)
             self._releases.append((RELEASE_REPEATS, release))
         self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
+        self.history.see_end(self.situation.me.name, ballot, leaving.cause, at_ns)
         self._is_adopting = False
         self.candidacy.successor_named = leaving.successor
         if leaving.successor < 0 and self.spec.name != REPORTER:
@@ -341,34 +357,35 @@ class Tenure:
     def _give_up_start(self, at_ns: int) -> None:
         assert self.runner.failed is not None
         cause, why = self.runner.failed
-        able = self.candidates()
         self.situation.log(f"group {self.spec.name}: start failed ({why})", "error")
-        self.held_down = (f"start failed: {why}", at_ns)
+        self.hold_down.note(f"start failed: {why}", at_ns)
         self._is_told = True
         # A stranger that has the address has it for every Node: no use to send the group round.
-        successor = able[0] if able and cause is Cause.START_FAILED else None
+        successor = self.holding.heir(self.candidates()) if cause is Cause.START_FAILED else None
         self.hand_over(successor, cause, at_ns)
 
     def _tell_when_up(self, at_ns: int) -> None:
-        is_up = self.runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
-        if self._is_told or not is_up:
+        if self._is_told or self.runner.state not in UP:
             return
         self._is_told = True
         name = self.situation.me.name
         passage, epoch = self.passage, self.runner.epoch
         was_adopting, self._is_adopting = self._is_adopting, False
-        owner = next((p for p in self.situation.node_peers if p.voter.name == passage.owner), None)
-        is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
-        cause = passage.cause(is_silent, not passage.owner)
+        cause = self._cause()
         self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
             if was_adopting:
                 self.situation.log(f"group {self.spec.name}: taken up again, service not touched")
             else:
                 self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))
-        if passage.see_owner(name, epoch, at_ns, False):
-            self.moves.append(at_ns)
+        passage.see_owner(name, epoch, at_ns, False)
         self.candidacy.successor_named = NO_RELEASE
+
+    def _cause(self) -> Cause:
+        """Why the group is free, or was before somebody else took it."""
+        owner = next((p for p in self.situation.node_peers if p.voter.name == self.passage.owner), None)
+        is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
+        return self.passage.cause(is_silent, not self.passage.owner)
 
     # Reports
 
@@ -385,6 +402,7 @@ class Tenure:
             is_eligible=not reason and not self.runner.is_busy,
             reason=reason,
             is_open=bool(self.runner.opened),
+            hold=self.holding.note,
         )
 
     def goodbye(self) -> tuple[Release, ...]:

@@ -36,6 +36,8 @@ SENTENCES: Mapping[Cause, str] = {
     Cause.FAILBACK: "{to} took {group} back from {by}: it is the preferred Node",
     Cause.HIGHER_EPOCH: "{to} took over {group}: {by} held an older Epoch",
 }
+HELD_NOTE = "{group} is held on {node} and asks: {why}"
+FROZEN_NOTE = "{group} is frozen on {node} and asks: {why}"
 RELEASED_TO_NOBODY = "{by} let go of {group} and no other Node can take it: {cause}"
 WON_AGAIN = "{to} serves {group} again: its Lease had run out and nobody else took it"
 
@@ -91,6 +93,11 @@ class Passage:
         return (*phases.items(), ("total", sum(phases.values())))
 
 
+def is_ordered(cause: Cause) -> bool:
+    """Whether somebody wanted this very move, or the start or stop that led to it."""
+    return KIND_BY_CAUSE.get(cause) in (TransitionKind.PLANNED, TransitionKind.OPERATOR)
+
+
 def tell(
     group: str, node: str, passage: Passage, cause: Cause, epoch: Ballot, open_ns: int
 ) -> ReportTransition:
@@ -120,6 +127,21 @@ def tell_released_to_nobody(group: str, node: str, cause: Cause, epoch: Ballot) 
         sentence=RELEASED_TO_NOBODY.format(by=node, group=group, cause=cause.value),
         node_from=node,
         node_to="",
+        epoch=epoch,
+        phases_ns=(),
+    )
+
+
+def tell_hold(group: str, node: str, cause: Cause, why: str, epoch: Ballot) -> ReportTransition:
+    """No move: the group stays with ``node``, or only that Node may start it, until somebody looked."""
+    text = FROZEN_NOTE if cause is Cause.LIVELOCK else HELD_NOTE
+    return ReportTransition(
+        group=group,
+        kind=TransitionKind.FAILURE,
+        cause=cause,
+        sentence=text.format(group=group, node=node, why=why),
+        node_from=node,
+        node_to=node,
         epoch=epoch,
         phases_ns=(),
     )

@@ -49,6 +49,7 @@ def _group_signature(group: GroupView) -> tuple[Any, ...]:
         group.candidates,
         group.eligible_reason,
         group.last.ident,
+        group.hold,
         tuple((r.name, r.state) for r in group.resources),
         tuple((a.name, a.holders, a.is_open, a.duplicate_mac) for a in group.addresses),
     )

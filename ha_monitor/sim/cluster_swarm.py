@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 
 from ha_monitor.core import events as ev
-from ha_monitor.core.placement import HOLD_DOWN_NS
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Failback, FailbackKind, GroupState, Timing
 from ha_monitor.sim.agenda import HostClock
@@ -109,11 +108,11 @@ class SwarmWorld(ClusterWorld):
     def _held_down_ns(self) -> int:
         """How long a Node is still not tried again after the group failed there."""
         waits = [
-            tenure.held_down[1] + HOLD_DOWN_NS - host.process.now_ns() + 2 * self.lease_ns
+            tenure.hold_down.until_ns(is_alone=True) - host.process.now_ns() + 2 * self.lease_ns
             for host in self.nodes
             if host.process is not None
             for tenure in host.process.core.tenures.values()
-            if tenure.held_down[0]
+            if tenure.hold_down.reason
         ]
         return max(waits, default=0)
 

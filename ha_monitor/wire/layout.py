@@ -25,6 +25,7 @@ from ha_monitor.messages import (
     GroupReport,
     Heard,
     Heartbeat,
+    HoldNote,
     LeaseMessage,
     MaintenanceNote,
     NodeReport,
@@ -36,7 +37,7 @@ from ha_monitor.messages import (
     SwitchRequest,
     TransitionNote,
 )
-from ha_monitor.model import Ballot, Cause, GroupState, NodeState, TransitionKind
+from ha_monitor.model import Ballot, Cause, GroupState, Hold, NodeState, TransitionKind
 
 GROUPS_MAX = 17  # what may be configured, and the pseudo-group of the reporter
 VOTERS_MAX = 16
@@ -282,6 +283,7 @@ def _get_message(reader: Reader) -> LeaseMessage:
     return message
 
 
+_HOLD = _record(HoldNote, number=_U32, hold=_member(Hold), node=_SUCCESSOR)
 _GROUP_REPORT = _record(
     GroupReport,
     group=_NAME,
@@ -290,6 +292,7 @@ _GROUP_REPORT = _record(
     is_eligible=_FLAG,
     reason=_text(REASON_BYTES_MAX),
     is_open=_FLAG,
+    hold=_HOLD,
 )
 _HEARD = _record(Heard, voter=_VOTER, link=_NAME, is_heard=_FLAG)
 _MAINTENANCE = _record(

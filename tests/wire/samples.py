@@ -13,6 +13,7 @@ from ha_monitor.messages import (
     GroupReport,
     Heard,
     Heartbeat,
+    HoldNote,
     MaintenanceNote,
     NodeReport,
     Prepare,
@@ -23,7 +24,7 @@ from ha_monitor.messages import (
     SwitchRequest,
     TransitionNote,
 )
-from ha_monitor.model import Ballot, Cause, GroupState, NodeState, TransitionKind
+from ha_monitor.model import Ballot, Cause, GroupState, Hold, NodeState, TransitionKind
 from ha_monitor.wire.seal import Endpoint, Keyring, Opener, Sealer
 
 MS = 1_000_000
@@ -119,7 +120,16 @@ reports = st.builds(
     NodeReport,
     state=st.sampled_from(NodeState),
     groups=st.lists(
-        st.builds(GroupReport, _names, st.sampled_from(GroupState), _ballots, _flag, _text(40), _flag),
+        st.builds(
+            GroupReport,
+            _names,
+            st.sampled_from(GroupState),
+            _ballots,
+            _flag,
+            _text(40),
+            _flag,
+            st.builds(HoldNote, _u32, st.sampled_from(Hold), st.integers(-1, 127)),
+        ),
         max_size=4,
     ).map(tuple),
     heard=st.lists(st.builds(Heard, _voter, st.sampled_from(LINKS), _flag), max_size=4).map(tuple),

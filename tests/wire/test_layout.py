@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ha_monitor.errors import PacketRejected
 from ha_monitor.messages import Answer, Ask, GroupReport, Heartbeat, TransitionNote
-from ha_monitor.model import Cause, GroupState, NodeState, TransitionKind
+from ha_monitor.model import Cause, GroupState, Hold, NodeState, TransitionKind
 from ha_monitor.wire import layout
 from ha_monitor.wire.layout import body_of, read_body
 from ha_monitor.wire.seal import BODY_MAX
@@ -66,6 +66,7 @@ def test_numbers_that_only_grow_stop_at_their_largest():
     ("kind", "values"),
     [
         (Answer, "open held abstain"),
+        (Hold, "none moves livelock"),
         (TransitionKind, "failure planned failback operator"),
         (NodeState, "joining online standby suspect lost stopped"),
         (GroupState, "stopped starting running degraded stopping moving failed blocked"),
@@ -74,7 +75,7 @@ def test_numbers_that_only_grow_stop_at_their_largest():
             (
                 "cluster-started node-silent lease-lost daemon-died daemon-stopped daemon-restarted"
                 " carrier-lost link-isolated resource-failed start-failed stop-failed address-duplicate"
-                " standby-ordered switchover-ordered failback higher-epoch"
+                " standby-ordered switchover-ordered failback higher-epoch node-fenced held livelock"
             ),
         ),
     ],
