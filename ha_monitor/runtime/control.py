@@ -76,7 +76,7 @@ class ControlServer:
     def filenos(self) -> Sequence[int]:
         """Listeners as far as they may be served now, and clients."""
         own = [] if self._is_slot_used_up() else [self._status.fileno()]
-        if len(self._clients) < CLIENTS_MAX:
+        if own and len(self._clients) < CLIENTS_MAX:
             own.append(self._control.fileno())
         return [*own, *self._clients]
 
@@ -121,7 +121,8 @@ class ControlServer:
     def _accept(self) -> None:
         try:
             sock, _ = self._control.accept()
-        except OSError:
+        except OSError:  # no descriptor left, say: who waits is readable at once again, hence a slot
+            self._in_slot += 1
             return
         sock.setblocking(False)
         self._clients[sock.fileno()] = Client(sock, self._name_of(sock), self._clock() + IDLE_NS)

@@ -19,6 +19,7 @@ from ha_monitor.timebase import MS, SECOND, lease_clock_ns
 
 RECHECK_NS = 50 * MS
 RECHECKS = 5  # after an exit: its parent may need a moment to notice it
+AGAIN_NS = 200 * MS  # between two attempts at a stop for which there were no means
 IDLE_FACTOR = 5  # what is not expected to run is probed so many times more seldom
 
 
@@ -135,10 +136,16 @@ class Keeper:
         if order.operation == "start":
             self._surroundings = Surroundings(self._surroundings.group, self._surroundings.node, order.epoch)
         operation = {"start": self._agent.start, "stop": self._agent.stop, "probe": self._agent.status}
-        try:
-            return await operation[order.operation](self._surroundings)
-        except OSError as error:  # no memory, no process left, a full tmpfs
-            return Answer(ResourceState.UNKNOWN, f"{order.operation} could not be carried out: {error}")
+        deadline_ns = lease_clock_ns() + self._agent.resource.stop_timeout_ns - AGAIN_NS
+        while True:
+            try:
+                return await operation[order.operation](self._surroundings)
+            except OSError as error:  # no memory, no process or file left, a full tmpfs
+                if order.operation != "stop" or lease_clock_ns() > deadline_ns:
+                    detail = f"{order.operation} could not be carried out: {error}"
+                    return Answer(ResourceState.UNKNOWN, detail)
+            # A stop that fails blocks the group for good: want of means may pass within its time.
+            await asyncio.sleep(AGAIN_NS / SECOND)
 
     def _settle(self, answer: Answer) -> None:
         pause_ns = self._interval_ns

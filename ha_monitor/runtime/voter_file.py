@@ -6,6 +6,7 @@ Missing, damaged, of another boot or another voter: a new Incarnation, which abs
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -29,11 +30,17 @@ def is_volatile(directory: Path) -> bool:
 
 
 class VoterFile:
-    """Writes the state; each write is whole or not at all."""
+    """Writes the state; each write is whole or not at all.
+
+    A descriptor is held in reserve for it: a process that can open no file any more, whoever used
+    them up, still remembers what it votes. Without that its Lease would end.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._new = directory / f".{FILE_NAME}.new"
+        self._reserve = -1
+        self._hold_reserve()
 
     def read(self) -> bytes | None:
         """What was written last, None if nothing."""
@@ -44,20 +51,35 @@ class VoterFile:
 
     def write(self, state: bytes) -> bool:
         """Replace it. If that fails the old state goes too: who cannot remember must not be resumed."""
-        try:
-            fd = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):
+            fd = self._open()
             try:
                 is_whole = os.write(fd, state) == len(state)
             finally:
                 os.close(fd)
+                self._hold_reserve()
             if is_whole:
                 self._new.replace(self._path)
                 return True
-        except OSError:
-            pass
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
         return False
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        try:
+            return os.open(self._new, flags, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or self._reserve < 0:
+                raise
+        os.close(self._reserve)
+        self._reserve = -1
+        return os.open(self._new, flags, 0o600)
+
+    def _hold_reserve(self) -> None:
+        if self._reserve < 0:
+            with contextlib.suppress(OSError):
+                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def take_seat(

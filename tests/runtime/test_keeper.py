@@ -15,8 +15,8 @@ R = ResourceState
 class SlowAgent:
     """Every operation waits until the test lets it go on with an Answer."""
 
-    def __init__(self):
-        self.resource = Resource("web", ResourceKind.COMMAND)
+    def __init__(self, stop_timeout_ns):
+        self.resource = Resource("web", ResourceKind.COMMAND, stop_timeout_ns=stop_timeout_ns)
         self.begun = asyncio.Queue()
         self.answers = {}
         self.ended_early = []
@@ -50,8 +50,8 @@ class SlowAgent:
 class Bench:
     """A running Keeper and what it reported."""
 
-    def __init__(self, first_probe_ns):
-        self.agent = SlowAgent()
+    def __init__(self, first_probe_ns, stop_timeout_ns):
+        self.agent = SlowAgent(stop_timeout_ns)
         self.reports = asyncio.Queue()
         self.keeper = Keeper(Surroundings("www", "pub2"), self.agent, self.reports.put_nowait, first_probe_ns)
         self.task = asyncio.create_task(self.keeper.run())
@@ -72,9 +72,9 @@ class Bench:
             await self.task
 
 
-def on_bench(story, first_probe_in_ns=3600 * SECOND):
+def on_bench(story, first_probe_in_ns=3600 * SECOND, stop_timeout_ns=20 * SECOND):
     async def play():
-        bench = Bench(lease_clock_ns() + first_probe_in_ns)
+        bench = Bench(lease_clock_ns() + first_probe_in_ns, stop_timeout_ns)
         await story(bench)
         await bench.end()
         return bench
@@ -168,6 +168,31 @@ def test_agent_that_cannot_start_a_program_answers_unknown_and_the_keeper_lives_
         await bench.begun()
 
     on_bench(story)
+
+
+def test_a_stop_for_which_there_are_no_means_is_tried_again_before_it_fails():
+    async def story(bench):
+        bench.keeper.order(Order("stop", 1))
+        for _ in range(2):
+            assert (await bench.begun())[0] == "stop"
+            bench.agent.answers["stop"].set_exception(OSError(24, "Too many open files"))
+        assert (await bench.begun())[0] == "stop"
+        bench.let("stop", R.STOPPED)
+        assert await bench.report() == ("stop", 1, R.STOPPED, "")
+
+    on_bench(story)
+
+
+def test_a_stop_without_means_until_its_time_is_up_has_failed():
+    async def story(bench):
+        bench.keeper.order(Order("stop", 1))
+        await bench.begun()
+        bench.agent.answers["stop"].set_exception(OSError(24, "Too many open files"))
+        operation, ident, state, detail = await bench.report()
+        assert (operation, ident, state) == ("stop", 1, R.UNKNOWN)
+        assert "Too many open files" in detail
+
+    on_bench(story, stop_timeout_ns=0)
 
 
 def test_ending_keeper_ends_the_operation_under_way():

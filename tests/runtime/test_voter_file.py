@@ -1,6 +1,10 @@
 """The voter's state on tmpfs: resumed within a boot, new and abstaining otherwise."""
 
+import os
+import resource
 from pathlib import Path
+
+import pytest
 
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import Accept, Prepare, Propose
@@ -70,3 +74,19 @@ def test_incarnations_are_large_and_differ():
     drawn = {new_incarnation() for _ in range(100)}
     assert len(drawn) == 100
     assert all(0 < value < 1 << 63 for value in drawn)
+
+
+def test_a_process_without_a_free_descriptor_still_remembers_its_votes(tmp_path):
+    file = VoterFile(tmp_path)
+    lowest_free = os.dup(0)
+    os.close(lowest_free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        written = [file.write(b"first"), file.write(b"second")]  # the reserve is taken up again
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open("/dev/null", os.O_RDONLY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert written == [True, True]
+    assert file.read() == b"second"
