@@ -158,6 +158,32 @@ class SinkView:
 
 
 @dataclass(frozen=True)
+class FenceView:
+    """The fence of one other Node as this voter knows it. ``levels``: how many are configured."""
+
+    node: str
+    state: str  # idle, waiting, running, fenced, failed
+    since_s: int
+    why: str
+    who: str
+    detail: str
+    took_ms: int
+    count: int  # confirmed since this core began
+    levels: int
+
+
+@dataclass(frozen=True)
+class FenceDeviceView:
+    """One fence device as this voter's periodic test found it. ``age_s`` -1: not tested yet."""
+
+    name: str
+    nodes: tuple[str, ...]  # whose power it switches
+    is_working: bool
+    age_s: int
+    detail: str
+
+
+@dataclass(frozen=True)
 class View:
     """Everything that one voter knows at one moment."""
 
@@ -197,6 +223,11 @@ class View:
     restarts: int = 0
     stamp_ns: int = 0  # wall clock when it was made
     sinks: tuple[SinkView, ...] = ()  # added by the publisher
+    quorum: str = ""  # mode, a model.Quorum value
+    fences: tuple[FenceView, ...] = ()
+    fence_devices: tuple[FenceDeviceView, ...] = ()
+    ping_targets: int = 0
+    ping_reached: int = -1  # mode ping, at the last look; -1 before it
 
 
 Json = dict[str, Any]
@@ -220,10 +251,16 @@ def read_view(data: Mapping[str, Any]) -> View:
                 "groups": tuple(_group(group) for group in data["groups"]),
                 "processes": _several(ProcessView, data.get("processes", ())),
                 "sinks": _several(SinkView, data.get("sinks", ())),
+                "fences": _several(FenceView, data.get("fences", ())),
+                "fence_devices": tuple(_device(row) for row in data.get("fence_devices", ())),
             }
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"this is no view of ha-monitor: {type(error).__name__} {error}") from error
+
+
+def _device(data: Mapping[str, Any]) -> FenceDeviceView:
+    return FenceDeviceView(**{**_known(FenceDeviceView, data), "nodes": tuple(data["nodes"])})
 
 
 def _group(data: Mapping[str, Any]) -> GroupView:

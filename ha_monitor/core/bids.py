@@ -73,6 +73,17 @@ class Denied:
 Output = Say | Arm | Prepared | Won | Renewed | Ended | Denied
 
 
+@dataclass
+class Standing:
+    """Voters that are silent and whose vote counts nevertheless; see `core.quorum`, which keeps it.
+
+    ``given``: to whoever seeks or holds a Lease here. ``kept``: to who holds one, for renewing it.
+    """
+
+    given: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+
+
 class Phase(enum.Enum):
     """How far a group's seeker is. HELD lasts through a change of ballot under a running Lease."""
 

@@ -21,8 +21,9 @@ from ha_monitor.core.actions import (
     SaveStandby,
     SaveVoterState,
 )
+from ha_monitor.core.fencing import Fences
+from ha_monitor.core.hearing import Hearing
 from ha_monitor.core.leases import Phase
-from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import reporter_group
 from ha_monitor.core.report import make_view
 from ha_monitor.core.situation import Situation
@@ -32,17 +33,7 @@ from ha_monitor.core.tenure import Tenure
 from ha_monitor.core.upkeep import keep_resources
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import (
-    Accept,
-    Ask,
-    Asked,
-    Heartbeat,
-    LeaseMessage,
     MaintenanceNote,
-    Prepare,
-    Promise,
-    Propose,
-    Refuse,
-    Release,
     TransitionNote,
 )
 from ha_monitor.model import REPORTER, ClusterConfig
@@ -76,6 +67,16 @@ class ClusterCore:
         self.tenures = {g.name: Tenure(self.situation, g, counter_floor, started_at_ns) for g in groups}
         self.switches = Switches(self.situation, self.tenures)
         self.speech = Speech(self.situation, self.tenures, self.switches, version)
+        self.fences = Fences(self.situation, self.tenures)
+        self.hearing = Hearing(
+            self.situation,
+            self.tenures,
+            self.switches,
+            self.speech,
+            self.fences,
+            self._keep_transition,
+            self._reappeared,
+        )
         self.transitions: dict[str, TransitionNote] = {}  # latest of each group
         self.duplicates: dict[str, str] = {}
         self.competing: dict[str, int] = {}
@@ -99,15 +100,18 @@ class ClusterCore:
         if not self._has_begun:
             self._begin(at_ns)
         self._note_stall(event, at_ns)
+        situation.votes.look(at_ns)
         for tenure in self.tenures.values():
             tenure.expire(at_ns)
         if self._is_unsaved:
             # Once more: nothing built on it may be said before it is written. Not in the step of the refusal.
             self._is_unsaved, situation.seat.is_dirty = False, True
         self._HANDLERS[type(event)](self, event, at_ns)
+        situation.votes.look(at_ns)
         if at_ns >= self._next_beat_ns:
             self._beat(at_ns)
         situation.look_at_peers(at_ns)
+        self.fences.look(at_ns)
         for tenure in self.tenures.values():
             tenure.place(at_ns)
         self._finish_stopping(at_ns)
@@ -171,49 +175,7 @@ class ClusterCore:
     # What is heard
 
     def _heartbeat_received(self, event: ev.HeartbeatReceived, at_ns: int) -> None:
-        heartbeat, situation = event.heartbeat, self.situation
-        peer = situation.peers.get(heartbeat.sender)
-        if peer is None or heartbeat.link not in peer.links:
-            return
-        is_mutual = heartbeat.hears_incarnation == situation.incarnation
-        was_away = not peer.is_mutual(at_ns)
-        peer.hear(heartbeat, event.arrived_ns, situation.me.index, is_mutual)
-        if not is_mutual:
-            self.speech.greet(heartbeat.sender, at_ns)
-            return
-        if was_away:
-            self._reappeared(at_ns)
-        self._take_reports(peer, heartbeat, at_ns)
-        for message in heartbeat.messages:
-            self._take_message(peer, message, at_ns)
-        for request in heartbeat.requests:
-            self.switches.take(request, at_ns)
-
-    def _take_reports(self, peer: Peer, heartbeat: Heartbeat, at_ns: int) -> None:
-        if self.situation.take_maintenance(heartbeat.report.maintenance, at_ns):
-            self.situation.emit(SaveMaintenance(self.situation.maintenance_note(at_ns)))
-        for report in heartbeat.report.groups:
-            if (tenure := self.tenures.get(report.group)) is not None:
-                tenure.see_report(peer, report, at_ns)
-                self.situation.seat.hear_ballot(report.group, report.epoch, at_ns)
-        for note in heartbeat.transitions:
-            self._keep_transition(note)
-
-    def _take_message(self, peer: Peer, message: LeaseMessage, at_ns: int) -> None:
-        tenure = self.tenures.get(message.group)
-        if tenure is None:
-            return  # configured there and not here: the configurations differ, which is a fact of its own
-        if isinstance(message, Ask | Prepare | Propose | Release):
-            answer = self.situation.seat.answer(peer.voter.index, message, at_ns)
-            if answer is not None:
-                self.situation.say[peer.voter.index].append(answer)
-            if isinstance(message, Release):
-                tenure.see_release(peer, message, at_ns)
-            elif isinstance(message, Prepare | Propose):
-                tenure.seeker.hear_ballot(message.ballot)
-        else:
-            assert isinstance(message, Asked | Promise | Accept | Refuse)
-            tenure.take_answer(peer.voter.index, message, at_ns)
+        self.hearing.take(event, at_ns)
 
     def _reappeared(self, at_ns: int) -> None:
         """Somebody is heard again: whoever was cut off with it may have a stale neighbour entry."""
@@ -314,20 +276,19 @@ class ClusterCore:
             self.situation.log(f"group {event.group}: not proved ended: {event.detail}", "error")
         runner.take_ended(event, at_ns)
 
-    def end_life(self, node: int, incarnation: int, at_ns: int) -> None:
-        """A life of that Node's core is over for certain, by a confirmed Fence: what is held for it ends.
-
-        ``incarnation``: the one that was known *before* the power was switched off, so that nothing is taken
-        from a Node that came back meanwhile.
-        """
-        self.situation.fenced.add((node, incarnation))
-        for tenure in self.tenures.values():
-            tenure.see_fenced(at_ns)
-
     def _worker_lost(self, event: ev.WorkerLost, at_ns: int) -> None:
         self.situation.log("the worker is gone: Resource states stand as last seen", "warning")
+        self.fences.lose_worker(at_ns)
         for tenure in self.tenures.values():
             tenure.runner.abandon_operations(at_ns)
+
+    # Fences and ping targets
+
+    def _fence_told(self, event: ev.Event, at_ns: int) -> None:
+        self.fences.take(event, at_ns)
+
+    def _targets_pinged(self, event: ev.TargetsPinged, at_ns: int) -> None:
+        self.situation.votes.take_targets(event, self.situation.log, at_ns)
 
     # Orders
 
@@ -376,6 +337,7 @@ class ClusterCore:
             return
         self.is_stopped = True
         self.speech.is_beat_due = True
+        self.situation.votes.say_goodbye(at_ns)
         self.speech.flush(at_ns, is_last=True)
         self.situation.emit(PrepareGoodbye(()))
         self.situation.emit(Exit(0))
@@ -420,4 +382,9 @@ class ClusterCore:
         ev.BlockCleared: _block_cleared,
         ev.StopOrdered: _stop_ordered,
         ev.TransitionStamped: _transition_stamped,
+        ev.FenceEnded: _fence_told,
+        ev.FenceOrdered: _fence_told,
+        ev.FenceConfirmed: _fence_told,
+        ev.FenceTested: _fence_told,
+        ev.TargetsPinged: _targets_pinged,
     }

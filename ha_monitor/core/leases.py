@@ -31,6 +31,7 @@ from ha_monitor.core.bids import (
     Say,
     Sending,
     SendingNumbers,
+    Standing,
     Won,
 )
 from ha_monitor.messages import (
@@ -59,6 +60,7 @@ __all__ = [
     "Renewed",
     "Say",
     "SendingNumbers",
+    "Standing",
     "Won",
 ]
 
@@ -84,6 +86,7 @@ class LeaseSeeker:
         counter_floor: int,
         numbers: SendingNumbers | None = None,
         hold_ns: int = 0,
+        standing: Standing | None = None,
     ) -> None:
         self.group = group
         self.node = node
@@ -99,6 +102,7 @@ class LeaseSeeker:
         self.released = NO_BALLOT
         self.lost: tuple[Ballot, ...] = ()  # of the Lease that ended last, while voters may still hold it
         self._numbers = numbers or SendingNumbers()
+        self._standing = standing or Standing()
         self._poll = Poll()
         self._ask_once_more_ns: int | None = None  # while ASKING: when one that was not open may be
         self._bid: Bid | None = None  # the ballot in use: wanted, or held and renewed
@@ -212,8 +216,9 @@ class LeaseSeeker:
         votes, opens = self._poll.open_to(self.node), self._poll.others_open_ns(self.node)
         if self._is_majority(votes):
             return self._prepare(at_ns)
-        silent = len(self.voters) - len(self._poll.answers)  # may be open for all we know
-        needed = max(1, self.majority - len(votes) - silent)
+        known = self._poll.answers.keys() | self._standing.given
+        silent = len(self.voters) - len(known)  # may be open for all we know
+        needed = max(1, self.majority - len(self._with_given(votes)) - silent)
         until_ns = max(opens[needed - 1], at_ns + MS) if opens else None
         if until_ns is None or len(opens) <= len(self.voters) - self.majority:
             self._ask_once_more_ns = until_ns
@@ -252,8 +257,8 @@ class LeaseSeeker:
             # A held Lease on its way to a higher ballot need not wait for the next beat.
             is_new = self.phase is Phase.HELD and bid.ballot != self.ballot and not self._has_sent(bid)
             return self._arm(at_ns) if is_new and not self._arming else []
-        shut = len(bid.others) + len(bid.promises) - len(self._open_voters(bid))
-        if self.phase is Phase.HELD or shut <= len(self.voters) - self.majority:
+        shut = (bid.others.keys() | bid.promises.keys()) - self._with_given(self._open_voters(bid))
+        if self.phase is Phase.HELD or len(shut) <= len(self.voters) - self.majority:
             return []
         return self._deny(at_ns + self._part_of_a_beat(), -1)
 
@@ -438,7 +443,12 @@ class LeaseSeeker:
         return sending.sent_ns + self.timing.owner_lease_ns
 
     def _is_majority(self, votes: Collection[int]) -> bool:
-        return len(votes) >= self.majority
+        return len(self._with_given(votes)) >= self.majority
+
+    def _with_given(self, votes: Collection[int]) -> frozenset[int]:
+        """With those of a pair that count although their voter is silent; nobody's in other modes."""
+        kept = self._standing.kept if self.phase is Phase.HELD else frozenset()
+        return self._standing.given.union(kept, votes)
 
     def _deny(self, until_ns: int, owner: int) -> list[Output]:
         self._forget()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ha_monitor.core import report_pair
 from ha_monitor.core.leases import Phase
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.resources import ResourceRecord
@@ -19,6 +20,7 @@ from ha_monitor.model import (
     LinkState,
     NodeState,
     Protection,
+    Quorum,
 )
 from ha_monitor.timebase import MS, SECOND, format_duration
 from ha_monitor.view import (
@@ -50,17 +52,18 @@ def make_view(core: ClusterCore, at_ns: int) -> View:
     digests = {p.report.config_digest for p in situation.peers.values() if p.report.config_digest}
     versions = {p.report.version for p in situation.peers.values() if p.report.version}
     state, reason = judge_cluster(core, groups, nodes, at_ns)
+    level, detail = report_pair.protection(situation, core.fences, at_ns)
     return View(
         cluster=config.name,
         self_name=situation.me.name,
         role="witness" if situation.me.is_witness else "node",
         state=state,
         state_reason=reason,
-        protection=int(situation.protection[0]),
-        protection_detail=situation.protection[1],
+        protection=int(level),
+        protection_detail=detail,
         nodes_online=online,
         nodes_expected=len(config.nodes),
-        votes=situation.mutual(at_ns),
+        votes=situation.votes.present(at_ns),
         votes_needed=config.majority,
         is_quorate=situation.is_quorate(at_ns),
         witness=witness.name if witness else "",
@@ -86,6 +89,11 @@ def make_view(core: ClusterCore, at_ns: int) -> View:
         nodes=nodes,
         links=tuple(link for p in situation.peers.values() for link in _links(p, at_ns)),
         groups=groups,
+        quorum=config.quorum.value,
+        fences=report_pair.fence_views(situation, core.fences, at_ns),
+        fence_devices=report_pair.device_views(situation, core.fences, at_ns),
+        ping_targets=len(config.ping),
+        ping_reached=situation.votes.targets.reached if situation.votes.targets.is_known else -1,
     )
 
 
@@ -98,8 +106,10 @@ def judge_cluster(
         return "down", f"no Owner for {', '.join(down)}"
     if not core.situation.is_quorate(at_ns):
         return "at-risk", "no majority is heard from here"
+    if trouble := report_pair.trouble(core.situation, core.fences, at_ns):
+        return "at-risk", trouble
     alone = [g.name for g in groups if not g.candidates]
-    if alone:
+    if alone and core.situation.config.quorum is not Quorum.SINGLE:
         return "at-risk", f"no other Node can take {', '.join(alone)}"
     missing = [n.name for n in nodes if n.state not in ("online", "standby")]
     if missing:
@@ -122,8 +132,9 @@ def _judge_small_things(core: ClusterCore, at_ns: int) -> tuple[str, str]:
     ]
     if broken:
         return "degraded", ", ".join(broken)
-    if core.situation.protection[0] < Protection.KERNEL_LEASE:
-        return "degraded", core.situation.protection[1] or "the kernel does not enforce the Lease"
+    level, detail = report_pair.protection(core.situation, core.fences, at_ns)
+    if level < Protection.KERNEL_LEASE:
+        return "degraded", detail or "the kernel does not enforce the Lease"
     return "ok", ""
 
 
@@ -141,10 +152,10 @@ def _node(core: ClusterCore, index: int, at_ns: int) -> NodeView:
         name=voter.name,
         is_self=False,
         is_witness=voter.is_witness,
-        state=peer.state.value,
+        state=report_pair.node_state(core.fences, index, peer.state.value),
         age_ms=max(0, at_ns - reported_ns) // MS,
         eligible=is_here and not blocked and not voter.is_witness,
-        eligible_reason=blocked if is_here else peer.state.value,
+        eligible_reason=blocked if is_here else report_pair.node_state(core.fences, index, peer.state.value),
         groups_active=sum(1 for g in peer.report.groups if g.is_open and g.group != REPORTER)
         if is_here
         else 0,
@@ -331,8 +342,8 @@ def explain(
         lines.append(_failback(tenure, owner, at_ns))
     elif not situation.is_quorate(at_ns):
         lines.append(
-            f"{situation.mutual(at_ns)} of {situation.config.majority} votes needed are heard from here:"
-            " nobody may start it before a majority is."
+            f"{situation.votes.present(at_ns)} of {situation.config.majority} votes needed are heard from"
+            " here: nobody may start it before a majority is."
         )
     return lines
 

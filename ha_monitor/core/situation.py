@@ -10,8 +10,9 @@ from ha_monitor.core.leases import SendingNumbers
 from ha_monitor.core.links import LinkWatch
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import SelfHealth, isolated_links
-from ha_monitor.core.voter import VoterSeat
-from ha_monitor.messages import Heard, LeaseMessage, MaintenanceNote
+from ha_monitor.core.quorum import Votes
+from ha_monitor.core.voter import FENCED, VoterSeat
+from ha_monitor.messages import Answer, Asked, Heard, LeaseMessage, MaintenanceNote
 from ha_monitor.model import ClusterConfig, NodeState, Protection, Voter
 from ha_monitor.timebase import MS, SECOND, format_duration
 
@@ -63,6 +64,7 @@ class Situation:
         self.stalls = StallWatch(config.timing.lease_ns // 2)
         self.accuse_from_ns = 0  # rule 14: after a pause nobody is called silent before
         self.peers = {v.index: self._peer(v, at_ns) for v in config.voters if v.index != self_index}
+        self.votes = Votes(config, seat, self.peers, at_ns)
         self.out: list[Action] = []
         self.say: dict[int, list[LeaseMessage]] = defaultdict(list)
         self._last_id = 0
@@ -94,13 +96,19 @@ class Situation:
         """The other Nodes, without the Witness."""
         return [p for p in self.peers.values() if not p.voter.is_witness]
 
-    def mutual(self, at_ns: int) -> int:
-        """How many voters take part now, this one included."""
-        return 1 + sum(1 for p in self.peers.values() if p.is_mutual(at_ns))
-
     def is_quorate(self, at_ns: int) -> bool:
-        """Whether a majority of voters hears each other through this one."""
-        return self.mutual(at_ns) >= self.config.majority
+        """Whether a majority of votes is to be had through this voter."""
+        return self.votes.is_quorate(at_ns)
+
+    def is_held_by_fenced(self, told: Asked) -> bool:
+        """Whether a voter still holds a group for a life that a confirmed fence ended."""
+        absence = self.seat.absences.get(told.owner) if told.answer is Answer.HELD else None
+        return absence is not None and absence.reason == FENCED and absence.life == told.epoch.incarnation
+
+    def is_common(self, group: str, reason: str, at_ns: int) -> bool:
+        """Whether the same keeps every other Node that takes part, and there is one, from serving it."""
+        here = [p.group(group) for p in self.node_peers if p.is_mutual(at_ns)]
+        return bool(here) and all(report is not None and report.reason == reason for report in here)
 
     def in_maintenance(self, at_ns: int) -> bool:
         """Whether an operator has asked that nothing be moved."""

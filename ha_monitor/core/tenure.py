@@ -25,6 +25,7 @@ from ha_monitor.core.leases import (
     Won,
 )
 from ha_monitor.core.nodes import Peer
+from ha_monitor.core.quorum import NO_TARGET
 from ha_monitor.core.situation import Situation
 from ha_monitor.core.transitions import Passage, tell, tell_released_to_nobody
 from ha_monitor.messages import (
@@ -72,6 +73,7 @@ class Tenure:
             counter_floor,
             situation.numbers,
             config.hold_ns(spec),
+            situation.votes.standing,
         )
         self.passage = Passage()
         self.links = placement.link_of_addresses(spec, me.addresses)
@@ -150,6 +152,11 @@ class Tenure:
         for grant in (held, told):
             if grant is not None:
                 self._hear_of_fenced(grant[1], at_ns)
+        owner = next((p for p in self.situation.node_peers if p.voter.name == self.passage.owner), None)
+        if owner is not None and (owner.voter.index, owner.incarnation) in self.situation.fenced:
+            self._hear_of_fenced(self.passage.epoch, at_ns)
+            self.passage.released_cause = Cause.NODE_FENCED
+            self.candidacy.successor_named = NO_RELEASE
 
     def _hear_of_fenced(self, ballot: Ballot, at_ns: int) -> None:
         if (ballot.node, ballot.incarnation) not in self.situation.fenced:
@@ -262,10 +269,15 @@ class Tenure:
     def _may_seek(self, at_ns: int) -> bool:
         if self.runner.is_busy or self.holding.keeps_away(at_ns):
             return False
-        return self.candidacy.may_seek(at_ns) and not self.ineligible(at_ns)
+        return self.candidacy.may_seek(at_ns) and self._may_serve(at_ns)
 
     def _is_out_of_the_question(self, at_ns: int) -> bool:
-        return not self._is_adopting and bool(self.ineligible(at_ns))
+        return not self._is_adopting and not self._may_serve(at_ns)
+
+    def _may_serve(self, at_ns: int) -> bool:
+        """Eligible, or as good as every other Node that is here: none of them reaches a ping target."""
+        reason = self.ineligible(at_ns)
+        return not reason or (reason == NO_TARGET and self.situation.is_common(self.spec.name, reason, at_ns))
 
     def ineligible(self, at_ns: int) -> str:
         """Why this Node should not serve the group, "" if it may."""
@@ -275,7 +287,8 @@ class Tenure:
         # Whom nobody could stand in for stands back for a moment only.
         is_alone = self.holding.is_frozen_here or not self.candidates()
         health = self.situation.health(self.hold_down.reason_at(at_ns, is_alone), is_owner, at_ns)
-        return placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
+        reason = placement.ineligible_reason(self.spec, self.runner.records, health, self.links)
+        return reason or self.situation.votes.unfit_reason(is_owner, at_ns)
 
     def candidates(self) -> list[Peer]:
         """Other Nodes that could take the group now, best first."""
@@ -306,7 +319,7 @@ class Tenure:
             return Cause.STANDBY_ORDERED
         if reason.startswith("no carrier"):
             return Cause.CARRIER_LOST
-        if reason.startswith("isolated"):
+        if reason.startswith("isolated") or reason == NO_TARGET:
             return Cause.LINK_ISOLATED
         return Cause.STOP_FAILED if reason.endswith("stop failed") else Cause.RESOURCE_FAILED
 

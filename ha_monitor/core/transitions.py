@@ -34,6 +34,7 @@ SENTENCES: Mapping[Cause, str] = {
     Cause.STANDBY_ORDERED: "{to} took {group} from {by}, which was ordered into standby",
     Cause.SWITCHOVER_ORDERED: "{to} took {group} from {by}: an operator ordered it",
     Cause.FAILBACK: "{to} took {group} back from {by}: it is the preferred Node",
+    Cause.NODE_FENCED: "{to} took over {group}: {by} was silent and is off, which was confirmed",
     Cause.HIGHER_EPOCH: "{to} took over {group}: {by} held an older Epoch",
 }
 HELD_NOTE = "{group} is held on {node} and asks: {why}"

@@ -10,7 +10,9 @@ from ha_monitor.model import GroupState, ResourceState
 
 def keep_resources(situation: Situation, runner: GroupRunner, is_seeking: bool, at_ns: int) -> None:
     """Once per beat and group. ``is_seeking``: this Node holds the group's Lease or is about to."""
-    if situation.in_maintenance(at_ns) or situation.is_stopping or not situation.is_quorate(at_ns):
+    votes = situation.votes
+    is_able = votes.may_keep(at_ns) if runner.is_owner else votes.is_quorate(at_ns)
+    if situation.in_maintenance(at_ns) or situation.is_stopping or not is_able:
         return
     is_up = runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
     for record in runner.records.values():

@@ -34,6 +34,7 @@ Reply = Asked | Promise | Refuse | Accept
 
 GROUPS_MAX = 1024  # a peer with the key could still name groups without end
 _FORMAT = 1
+FENCED, STOPPED = "fenced", "stopped"  # reasons of an Absence
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class GroupMemory:
     def granted(self, at_ns: int) -> Grant | None:
         """What is granted now: an expired grant is nothing."""
         return self.accepted if self.accepted and self.accepted.expires_ns > at_ns else None
+
+
+@dataclass(frozen=True)
+class Absence:
+    """Why a silent voter's vote counts as given: it was fenced, or said goodbye."""
+
+    life: int  # which one ended: incarnation of its core, 0 if it was never heard
+    reason: str
 
 
 class VoterSeat:
@@ -88,6 +97,8 @@ class VoterSeat:
         self._floor_counter = floor_counter
         self._blank = GroupMemory(promised=Ballot(floor_counter, 0, 0))
         self._groups: dict[str, GroupMemory] = {}
+        self.absences: dict[int, Absence] = {}  # of Nodes, until each votes again
+        self.met: frozenset[int] = frozenset()  # Nodes heard both ways within this boot
 
     def answer(self, sender: int, message: LeaseMessage, at_ns: int) -> Reply | None:
         """Answer one message of ``sender`` (voter index); None where nothing is to be said."""
@@ -126,6 +137,45 @@ class VoterSeat:
     def memory(self, group: str) -> GroupMemory:
         """What is remembered of that group."""
         return self._groups.get(group, self._blank)
+
+    # the other Nodes, where their absence matters: docs/fencing.md
+
+    def note_absent(self, voter: int, absence: Absence) -> None:
+        """It was fenced, or said goodbye."""
+        if self.absences.get(voter) != absence:
+            self.absences = {**self.absences, voter: absence}
+            self.is_dirty = True
+
+    def note_present(self, voter: int, life: int) -> None:
+        """A later life of it votes, or is granted something here."""
+        absence = self.absences.get(voter)
+        if absence is not None and absence.life != life:
+            self.absences = {v: a for v, a in self.absences.items() if v != voter}
+            self.is_dirty = True
+
+    def note_met(self, voter: int) -> None:
+        """Only who was met may be powered off unasked: a Node that comes back alone joins passively."""
+        if voter not in self.met:
+            self.met |= {voter}
+            self.is_dirty = True
+
+    def forget_others(self) -> None:
+        """Before a goodbye: the other one goes on alone, so the next life here must not."""
+        if self.met or self.absences:
+            self.met, self.absences, self.is_dirty = frozenset(), {}, True
+
+    def end_holds(self, owner: int, at_ns: int) -> list[tuple[str, Ballot]]:
+        """That Node is off: what it was granted or promised here is released. Group and ballot of each."""
+        ended = []
+        for group, memory in list(self._groups.items()):
+            grant = memory.accepted
+            ballots = {grant.ballot} if grant and grant.owner == owner else set()
+            if memory.promised.node == owner and memory.is_promised_open:
+                ballots.add(memory.promised)
+            for ballot in sorted(ballots):
+                self._release(group, ballot, at_ns)
+                ended.append((group, ballot))
+        return ended
 
     # the four messages
 
@@ -247,6 +297,8 @@ class VoterSeat:
             "abstain_until_ns": self.abstain_until_ns,
             "floor": self._floor_counter,
             "groups": {group: _as_json(memory) for group, memory in self._groups.items()},
+            "met": sorted(self.met),
+            "absences": {voter: [a.life, a.reason] for voter, a in self.absences.items()},
         }
         body = json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
         return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
@@ -269,6 +321,8 @@ class VoterSeat:
         abstain_until_ns, floor = read["abstain_until_ns"], read["floor"]
         seat = cls(index, read["incarnation"], abstain_until_ns, floor, longest_hold_ns, boot_id)
         seat._groups = {group: _from_json(memory) for group, memory in read["groups"].items()}
+        seat.met = frozenset(read.get("met", ()))  # a file of an older version has neither
+        seat.absences = {int(voter): Absence(*told) for voter, told in read.get("absences", {}).items()}
         seat.is_dirty = False
         return seat
 

@@ -138,14 +138,14 @@ def test_a_confirmed_fence_ends_the_hold(world):
     world.power_off("pub2")
     world["pub2"].services.clear()
     fenced_ns = world.now_ns
-    world["pub3"].core.end_life(0, life, fenced_ns)
+    world["pub3"].core.fences.end_life(0, life, fenced_ns)
     run_with_one_writer(world, 1)
     assert writers(world) == ["pub3"]
     assert first_start_on(world, "pub3") < fenced_ns + 500 * MS
 
 
 def test_a_fence_of_an_earlier_life_ends_nothing(world):
-    world["pub3"].core.end_life(0, world["pub2"].incarnation - 1, world.now_ns)
+    world["pub3"].core.fences.end_life(0, world["pub2"].incarnation - 1, world.now_ns)
     run_with_one_writer(world, 1)
     assert writers(world) == ["pub2"]
     assert not world["pub3"].of(ac.StartResource)

@@ -138,6 +138,8 @@ class Member:
                 if not self.has_guard:
                     return ev.GroupEnded(group, False, "the guard is gone", is_guard_gone=True)
                 self.end(group)
+            case ac.FenceNode():
+                world.fence(self.index, action)
             case ac.ReportTransition():
                 world.transitions.append(action)
                 return ev.TransitionStamped(self._stamp(action))
@@ -222,6 +224,11 @@ class World:
             if self.members[index].is_up or isinstance(event, _LeaseOver):
                 self.members[index].step(event)
                 self.check_single_owner()
+
+    def fence(self, index, action):
+        """What the fence devices make of it: here there are none."""
+        event = ev.FenceEnded(action.node, action.operation_id, False, "no device")
+        self.post(MS, index, event)
 
     def order(self, name, event):
         self[name].step(event)
