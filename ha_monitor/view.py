@@ -221,6 +221,8 @@ class View:
     processes: tuple[ProcessView, ...] = ()  # added by the shell
     is_realtime: bool = False
     restarts: int = 0
+    watchdog: str = ""  # none, closed, missing, fed, failing, withheld; "" where nothing is exclusive
+    watchdog_detail: str = ""
     stamp_ns: int = 0  # wall clock when it was made
     sinks: tuple[SinkView, ...] = ()  # added by the publisher
     quorum: str = ""  # mode, a model.Quorum value

@@ -55,11 +55,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where an operation takes place: what a program that we run is told in its environment."""
+    """Where an operation takes place: what a program that we run is told in its environment.
+
+    ``cgroup``: the directory of the cgroup in which a start begins; only exclusive groups have one.
+    """
 
     group: str
     node: str
     epoch: Ballot = NO_BALLOT
+    cgroup: str = ""
 
     def environment(self, resource: Resource) -> dict[str, str]:
         """The variables of ours. The Epoch has a fixed width, so that a later one sorts higher as text."""

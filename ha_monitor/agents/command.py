@@ -34,7 +34,11 @@ class CommandAgent:
         if before.state is ResourceState.RUNNING:
             return Answer(before.state, "ran already")
         environment = surroundings.environment(resource)
-        argv = [*own_scope(resource.name, os.environ), *shell(resource.start)]
+        argv = shell(resource.start)
+        if surroundings.cgroup:
+            argv = inside(surroundings.cgroup, argv)
+        else:
+            argv = [*own_scope(resource.name, os.environ), *argv]
         ended = await run_line(argv, environment, resource.start_timeout_ns, self._start_output)
         if ended.code is None:
             return Answer(
@@ -90,6 +94,11 @@ class CommandAgent:
 def shell(line: str) -> list[str]:
     """The one way in which a line of the configuration is run."""
     return ["/bin/sh", "-c", line]
+
+
+def inside(cgroup: str, argv: list[str]) -> list[str]:
+    """``argv``, begun inside that cgroup or not at all: the guard removes it when the group must not run."""
+    return ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs" && exec "$@"', cgroup, *argv]
 
 
 def own_scope(name: str, environment: Mapping[str, str]) -> list[str]:

@@ -214,13 +214,23 @@ class CoreProcess:
             "publisher-started": self._publisher_started,
             "publisher-lost": lambda _: self._pulses["publisher"].ended(),
             "window": lambda m: feed(ev.FailbackWindowChanged(m["group"], bool(m["is_open"]))),
+            "group-guarded": lambda m: feed(ev.GroupGuarded(str(m["group"]))),
+            "group-ended": lambda m: feed(sources.ended_of(m)),
+            "watchdog": self._watchdog,
             "processes": self._processes,
             "restart-refused": lambda m: self._control.answer_guard_orders(False, str(m["reason"])),
         }
 
     def _guard_is_gone(self) -> None:
         """Nobody would end us any more: hand over and end, as the guard would have asked."""
+        for group in self._config.groups:
+            if group.exclusive:
+                gone = ev.GroupEnded(group.name, False, "the guard is gone", is_guard_gone=True)
+                self._stepper.feed(gone)
         self._stepper.feed(ev.StopOrdered(True))
+
+    def _watchdog(self, message: Json) -> None:
+        self._view_out.watchdog = str(message["state"]), str(message["detail"])
 
     def _worker_lost(self, _message: Json) -> None:
         self._pulses["worker"].ended()

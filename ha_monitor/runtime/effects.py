@@ -152,6 +152,19 @@ class Effects:
             return ()
         return (ev.FenceEnded(action.node, action.operation_id, False, "the worker takes no orders"),)
 
+    # --- exclusive groups
+
+    def _guard_group(self, action: ac.GuardGroup) -> Answers:
+        told = {"group": action.group, "until_ns": action.until_ns, "is_new": action.is_new}
+        self._out.guard.send({"kind": "guard-group", **told})
+        return ()
+
+    def _end_group(self, action: ac.EndGroup) -> Answers:
+        self._out.guard.send({"kind": "end-group", "group": action.group})
+        if self._out.guard.is_closed:
+            return (ev.GroupEnded(action.group, False, "the guard is gone", is_guard_gone=True),)
+        return ()
+
     # --- memory, people
 
     def _save_epoch(self, action: ac.SaveEpoch) -> Answers:
@@ -196,6 +209,8 @@ class Effects:
         ac.SaveVoterState: _save_voter_state,
         ac.SendHeartbeat: _send_heartbeat,
         ac.PrepareGoodbye: _prepare_goodbye,
+        ac.GuardGroup: _guard_group,
+        ac.EndGroup: _end_group,
         ac.ArmWindow: _arm_window,
         ac.AddAddresses: _add_addresses,
         ac.ActivateWindow: _activate_window,

@@ -24,16 +24,26 @@ from ha_monitor.errors import HaMonitorError, NetlinkError
 from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import end_text
+from ha_monitor.runtime.exclusive import ExclusiveGroups, longest_end_ns
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation
 from ha_monitor.runtime.helpers import Helpers
+from ha_monitor.runtime.ipc import RECEIVE_MAX
 from ha_monitor.runtime.notify import notify
-from ha_monitor.runtime.preparation import Prepared, make_generation, prepare, refuse_new_name
+from ha_monitor.runtime.preparation import (
+    Prepared,
+    make_generation,
+    prepare,
+    refuse_new_holds,
+    refuse_new_name,
+)
 from ha_monitor.runtime.processes import process_list
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
+from ha_monitor.runtime.watchdog import FeederState
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
 START_BOUND_NS = 20 * SECOND  # a core that is not warm by then will not be
 LET_GO_BOUND_NS = 3 * SECOND  # a core told to end without handing over has nothing to wait for
+READS_MAX = 256
 SLOW_TICK_NS = 10 * SECOND  # windows of failback; memory of the processes
 
 
@@ -51,16 +61,29 @@ class Guard:
         self._next_bound_ns = 0
         self._helpers = Helpers(self._tell_of_helper, self._scribe.log, self._now)
         self._bring_down = BringDown(self._current.config, self._current.is_witness)
+        self._exclusive = self._make_exclusive()
         self._is_stopping = False
         self._stop_bound_ns = 0
         self._slow_tick_ns = 0
         self._has_run = False
+        self._told_watchdog: FeederState | None = None
         self._exit_code: int | None = None
         self._wakeup, self._wakeup_end = socket.socketpair()
+
+    def _make_exclusive(self) -> ExclusiveGroups:
+        config, name = self._current.config, self._current.self_name
+        return ExclusiveGroups(config, name, self._tell_core, self._scribe.log, self._void_orders)
+
+    def _void_orders(self) -> None:
+        """The next worker finds an empty channel."""
+        worker = self._current.children.get("worker")
+        if worker is not None:
+            worker.kill()
 
     def run(self) -> int:
         """Start everything, watch it, return the daemon's exit code."""
         self._take_signals()
+        self._end_what_runs(longest_end_ns(self._current.config))
         self._start_core()
         while self._exit_code is None:
             self._wait()
@@ -71,12 +94,26 @@ class Guard:
         self._end()
         return self._exit_code
 
+    def _end_what_runs(self, bound_ns: int) -> None:
+        """Of exclusive groups: at the start, whoever began it; at the end, whatever the core left of it."""
+        bound_ns += self._now()
+        self._exclusive.end_all(self._now())
+        while not self._exclusive.is_clean and self._now() < bound_ns:
+            select.select(self._exclusive.watched, [], [], TICK_NS / SECOND)
+            self._exclusive.tick(self._now())
+
     def _wait(self) -> None:
-        watched: list[Any] = [self._wakeup, *self._helpers.watched(self._current)]
+        watched: list[Any] = [
+            self._wakeup,
+            *self._helpers.watched(self._current),
+            *self._exclusive.watched,
+        ]
         for handle in (self._core, self._next[1] if self._next else None):
             if handle:
                 watched += [handle.child] if handle.channel.is_closed else [handle.child, handle.channel]
-        select.select(watched, [], [], TICK_NS / SECOND)
+        now, due_ns = self._now(), self._exclusive.due_ns()
+        length_ns = TICK_NS if due_ns is None else max(0, min(TICK_NS, due_ns - now))
+        select.select(watched, [], [], length_ns / SECOND)
 
     # --- signals
 
@@ -120,9 +157,13 @@ class Guard:
         core = self._core
         if core is None:
             return
-        for message in core.channel.receive():
-            core.watch.fed()
-            self._heed(core, message)
+        for _ in range(READS_MAX):  # all of it: what is judged next is judged by the latest word
+            messages = core.channel.receive()
+            for message in messages:
+                core.watch.fed()
+                self._heed(core, message)
+            if len(messages) < RECEIVE_MAX:
+                break
         if (code := core.child.reap(0)) is not None:
             for message in core.channel.receive():  # its last words
                 self._heed(core, message)
@@ -138,6 +179,7 @@ class Guard:
 
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
         core.is_ready = self._has_run = True
+        self._told_watchdog = None
         self._slow_tick_ns = 0
         notify("READY=1")
 
@@ -161,6 +203,13 @@ class Guard:
     def _helper_hangs(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
         self._helpers.kill(self._current, str(message["role"]))
 
+    def _core_has_lease(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        group, until_ns, is_new = str(message["group"]), int(message["until_ns"]), bool(message["is_new"])
+        self._exclusive.take_lease(group, until_ns, is_new, self._now())
+
+    def _core_ends_group(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
+        self._exclusive.take_end(str(message["group"]), self._now())
+
     def _stop_was_asked(self, _core: CoreHandle, message: Mapping[str, Any]) -> None:
         self._begin_stop(str(message["who"]))
 
@@ -175,6 +224,8 @@ class Guard:
         "save": _core_saves,
         "log": _core_logs,
         "hangs": _helper_hangs,
+        "guard-group": _core_has_lease,
+        "end-group": _core_ends_group,
         "stop-asked": _stop_was_asked,
         "restart-asked": _restart_was_asked,
     }
@@ -217,6 +268,7 @@ class Guard:
         try:
             generation = make_generation(self._current.is_witness)
             refuse_new_name(self._current.config, generation.config)
+            refuse_new_holds(self._current.config, generation.config)
         except HaMonitorError as error:
             self._refuse_restart(str(error))
             return
@@ -273,6 +325,7 @@ class Guard:
             )
         self._bring_down.shutdown()
         self._bring_down = BringDown(self._current.config, self._current.is_witness)
+        self._exclusive.reconfigure(self._current.config)
         self._helpers.retire(former)
         former.close()
 
@@ -285,11 +338,19 @@ class Guard:
             self._watch_core(self._core, now)
         if self._next and now > self._next_bound_ns:
             self._overdue_restart()
+        self._exclusive.tick(now)
+        self._tell_of_watchdog()
         if self._core and self._core.is_ready and not self._is_stopping:
             self._helpers.keep(self._current)
         if now >= self._slow_tick_ns:
             self._slow_tick_ns = now + SLOW_TICK_NS
             self._slow_tick()
+
+    def _tell_of_watchdog(self) -> None:
+        state = self._exclusive.feeder.state
+        if state != self._told_watchdog:
+            self._told_watchdog = state
+            self._tell_core({"kind": "watchdog", "state": state.word, "detail": state.detail})
 
     def _watch_core(self, core: CoreHandle, now: int) -> None:
         if core.user_lease_ends_ns and now > core.user_lease_ends_ns:
@@ -342,6 +403,10 @@ class Guard:
                 self._scribe.log("error", "service addresses could not be removed; see `ip address`")
             elif core and core.goodbye.has_something_to_say:
                 core.goodbye.send()
+        self._end_what_runs(longest_end_ns(self._current.config))
+        if not self._exclusive.is_clean:
+            self._scribe.log("error", "an exclusive group could not be ended; the watchdog is left counting")
+        self._exclusive.feeder.close(self._exclusive.is_clean)
         self._end_next()
         self._helpers.end_all(self._current)
         with contextlib.suppress(OSError):  # else it would be believed for some seconds more

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ha_monitor.agents.base import Agent, Answer, Surroundings
 from ha_monitor.agents.programs import exit_of
@@ -134,7 +134,7 @@ class Keeper:
 
     async def _operate(self, order: Order) -> Answer:
         if order.operation == "start":
-            self._surroundings = Surroundings(self._surroundings.group, self._surroundings.node, order.epoch)
+            self._surroundings = replace(self._surroundings, epoch=order.epoch)
         operation = {"start": self._agent.start, "stop": self._agent.stop, "probe": self._agent.status}
         deadline_ns = lease_clock_ns() + self._agent.resource.stop_timeout_ns - AGAIN_NS
         while True:

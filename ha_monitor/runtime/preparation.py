@@ -69,6 +69,17 @@ def refuse_new_name(old: ClusterConfig, new: ClusterConfig) -> None:
         raise ConfigError(where, new.name, f"{old.name!r}", "a new name needs stop and start on every host")
 
 
+def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
+    """Voters hold an exclusive group by what they were configured with. Raises ConfigError on a change."""
+    before, after = (
+        ({g.name: g.stop_within_ns for g in config.groups if g.exclusive}, config.watchdog)
+        for config in (old, new)
+    )
+    if before != after:
+        where = f"{paths.etc_dir()}/cluster.toml exclusive, stop_within or [watchdog]"
+        raise ConfigError(where, "changed", "as it was", "this needs stop and start on every host")
+
+
 def read_configuration() -> bytes:
     """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load."""
     command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]

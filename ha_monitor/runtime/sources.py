@@ -153,6 +153,11 @@ def report_of(message: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -
     )
 
 
+def ended_of(message: Mapping[str, Any]) -> ev.GroupEnded:
+    """The guard's word on an exclusive group."""
+    return ev.GroupEnded(str(message["group"]), bool(message["is_ended"]), str(message["detail"])[:200])
+
+
 def stop_of(message: Mapping[str, Any]) -> ev.StopOrdered:
     """The guard's order to end."""
     cause = Cause(message.get("cause", Cause.DAEMON_STOPPED.value))

@@ -30,6 +30,7 @@ def signature(view: View) -> tuple[Any, ...]:
         view.state,
         view.state_reason,
         view.protection,
+        view.watchdog,
         view.is_quorate,
         view.reporter,
         view.maintenance.is_on,
@@ -78,6 +79,7 @@ class ViewOut:
         self._is_realtime = is_realtime
         self._restarts = restarts
         self.processes: tuple[ProcessView, ...] = ()
+        self.watchdog = ("", "")
         self._text = b""
         self._view: View | None = None
         self._made_ns = 0
@@ -109,6 +111,8 @@ class ViewOut:
             processes=self.processes,
             is_realtime=self._is_realtime,
             restarts=self._restarts,
+            watchdog=self.watchdog[0],
+            watchdog_detail=self.watchdog[1],
             stamp_ns=self._wall(),
         )
         self._text = to_json(self._view)

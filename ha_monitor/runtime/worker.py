@@ -18,9 +18,19 @@ from ha_monitor.agents.command import CommandAgent
 from ha_monitor.agents.systemd import Manager, SystemdAgent
 from ha_monitor.agents.systemd_bus import SystemdManager
 from ha_monitor.core.events import ResourceReported
-from ha_monitor.model import NO_BALLOT, Ballot, ClusterConfig, Group, Resource, ResourceKind, ResourceState
+from ha_monitor.model import (
+    NO_BALLOT,
+    Ballot,
+    ClusterConfig,
+    Group,
+    Resource,
+    ResourceKind,
+    ResourceState,
+    Run,
+)
 from ha_monitor.paths import run_dir
 from ha_monitor.plain import from_plain
+from ha_monitor.runtime.cgroup import directory_of, hierarchy
 from ha_monitor.runtime.ipc import SELF_NAME, Channel, Json, inherited_channel, read_config_text
 from ha_monitor.runtime.keeper import Keeper, Order
 from ha_monitor.runtime.reports import Reports
@@ -42,10 +52,13 @@ class Worker:
     def _make_keepers(self, config: ClusterConfig, node: str) -> dict[tuple[str, str], Keeper]:
         keepers, members = {}, members_of(config, node)
         manager = SystemdManager()
+        place = hierarchy() if any(group.exclusive for group, _ in members) else None
         for position, (group, resource) in enumerate(members):
             first_ns = lease_clock_ns() + SPREAD_NS * position // len(members)
             agent = agent_for(resource, manager, run_dir() / "output")
-            surroundings = Surroundings(group.name, node)
+            is_inside = place is not None and group.exclusive and resource.run is Run.OWNER
+            cgroup = str(directory_of(place, config.name, group.name)) if place and is_inside else ""
+            surroundings = Surroundings(group.name, node, cgroup=cgroup)
             keepers[group.name, resource.name] = Keeper(surroundings, agent, self._report, first_ns)
         return keepers
 
