@@ -1,7 +1,7 @@
-"""One file served by this process: opens, writes and ioctls as a device would see them. Linux FUSE, no library.
+"""One file served by this process: opens, writes and ioctls as a device would see them. Linux FUSE, raw.
 
-The kernel of a build machine may have neither a watchdog nor CUSE; a file whose every operation is answered by
-a program is the nearest thing that the guard's real driver can open, write to and ask by ioctl.
+The kernel of a build machine may have neither a watchdog nor CUSE; a file whose every operation is answered
+by a program is the nearest thing that the guard's real driver can open, write to and ask by ioctl.
 """
 
 from __future__ import annotations
