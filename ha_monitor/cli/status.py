@@ -87,7 +87,8 @@ def _group_row(group: GroupView) -> tuple[str, ...]:
     owner = group.owner or "nobody"
     if group.owners > 1:
         owner = f"{group.owners} OWNERS"
-    return (group.name, group.state, owner, ", ".join(group.candidates) or "none", left)
+    state = group.state if group.hold == "none" else f"{group.state}, HELD on {group.hold_node}"
+    return (group.name, state, owner, ", ".join(group.candidates) or "none", left)
 
 
 def _resources(view: View) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Service, Subject, safe_name
 from ha_monitor.publish.scopes import GROUP, VIP
-from ha_monitor.publish.shapes import BAD, GRAVE, MILD, SICK, WORST, alarm, flag, number, state, words
-from ha_monitor.publish.words import GROUP_STATES
+from ha_monitor.publish.shapes import BAD, GRAVE, MILD, POOR, SICK, WORST, alarm, flag, number, state, words
+from ha_monitor.publish.words import GROUP_HOLDS, GROUP_STATES
 
+HOLD_WORDS = {"none": "no", "moves": "held, asks", "livelock": "frozen, asks"}
 PHASES = ("detect", "decide", "stop", "start")
 
 
@@ -15,7 +16,8 @@ def _group_says(s: Subject) -> str:
     if not g.owner:
         return f"{g.state}, owned by nobody"
     candidates = ", ".join(g.candidates) or "nobody"
-    return f"{g.state} on {g.owner}, could be taken over by {candidates}"
+    held = "" if g.hold == "none" else f", {HOLD_WORDS[g.hold].replace(',', f' on {g.hold_node} and')}"
+    return f"{g.state} on {g.owner}, could be taken over by {candidates}{held}"
 
 
 def _phase(name: str) -> Fact:
@@ -126,12 +128,43 @@ GROUP_FACTS: tuple[Fact, ...] = (
         "ha.group.moves",
         HA_GROUP,
         "Transitions in the last hour",
-        "How often the Owner changed within an hour; the first start counts.",
+        "How often the Owner changed within an hour, ordered or not.",
         "moves_1h",
         lambda s: s.row.moves_1h,
+        args=("1h",),
+    ),
+    number(
+        "ha.group.moves.unasked",
+        HA_GROUP,
+        "Transitions that nobody ordered in the last hour",
+        "How often a failure or a Failback changed the Owner within an hour.",
+        "unasked_1h",
+        lambda s: s.row.unasked_1h,
         alarm(Above(4), "changes its Owner again and again", BAD, "Look at the causes in HA event."),
         alarm(Above(2), "changed its Owner repeatedly", MILD, "Look at the causes in HA event."),
         args=("1h",),
+    ),
+    state(
+        "ha.group.flap.held",
+        HA_GROUP,
+        "Held",
+        "Whether it stays where it is because it moved too often (held), or because Nodes passed it round and"
+        " none served it (frozen). It asks an operator.",
+        "HA group hold",
+        lambda s: HOLD_WORDS[s.row.hold],
+        alarm(
+            Is(GROUP_HOLDS["frozen, asks"]),
+            "passed round by Nodes that cannot serve it, frozen on one of them",
+            BAD,
+            "`ha-monitor explain GROUP`; mend the cause, then `ha-monitor clear GROUP` or `switch GROUP`.",
+        ),
+        alarm(
+            Is(GROUP_HOLDS["held, asks"]),
+            "moved too often, held where it is",
+            POOR,
+            "`ha-monitor explain GROUP`; mend the cause, then `ha-monitor clear GROUP` or `switch GROUP`.",
+        ),
+        label="held",
     ),
     flag(
         "ha.group.failback.pending",

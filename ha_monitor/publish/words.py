@@ -31,6 +31,7 @@ GROUP_STATES = {
     "blocked": 7,
     "unmanaged": 8,
 }
+GROUP_HOLDS = {"no": 0, "held, asks": 1, "frozen, asks": 2}
 RESOURCE_STATES = {
     "running": 0,
     "stopped": 1,
@@ -51,6 +52,7 @@ VALUE_MAPS: Mapping[str, Mapping[str, int]] = {
     "HA node state": NODE_STATES,
     "HA link state": LINK_STATES,
     "HA group state": GROUP_STATES,
+    "HA group hold": GROUP_HOLDS,
     "HA resource state": RESOURCE_STATES,
     "HA transition kind": TRANSITION_KINDS,
     "HA protection": PROTECTIONS,

@@ -146,6 +146,13 @@ def test_clear_ends_when_nothing_is_blocked_any_more(daemon):
     assert cli.main(["clear", "www"]) == 0
 
 
+def test_clear_answers_a_held_group_on_a_node_where_nothing_is_blocked(daemon, capsys):
+    free = healthy()
+    daemon(lambda view, order: free, with_group(free, hold="moves", hold_node="pub3"))
+    assert cli.main(["clear", "www"]) == 0
+    assert capsys.readouterr().out == "group www is no longer held on pub3\n"
+
+
 def test_explain_prints_the_daemons_sentences(daemon, capsys):
     daemon(ignore, with_group(healthy(), explain=("www is on pub2.", "pub3 would take it.")))
     assert cli.main(["explain", "www"]) == 0

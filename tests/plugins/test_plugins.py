@@ -61,7 +61,8 @@ def test_a_healthy_pair_is_ok_everywhere():
     assert check("group", healthy()) == (
         0,
         "www running on pub2",
-        "candidates_www=1;1:;;0 lease_left_www=88%;30:;15:;0;100 moves_1h_www=0;2;4;0 owners_www=1;;1:1;0",
+        "candidates_www=1;1:;;0 lease_left_www=88%;30:;15:;0;100 moves_1h_www=0;;;0 owners_www=1;;1:1;0"
+        " unasked_1h_www=0;2;4;0",
     )
     code, sentence, data = check("link", healthy())
     assert (code, sentence) == (0, "lan to pub3 up, direct to pub3 up, lan to mon up")
@@ -128,7 +129,10 @@ def test_the_witness_need_not_be_ready_for_a_takeover():
         ({"state": "blocked"}, 2, "the group is blocked"),
         ({"state": "degraded"}, 1, "the group is degraded"),
         ({"candidates": ()}, 1, "candidates is 0 (outside range 1:)"),
-        ({"moves_1h": 5}, 2, "moves_1h is 5 (outside range 0:4)"),
+        ({"unasked_1h": 5}, 2, "unasked_1h is 5 (outside range 0:4)"),
+        ({"moves_1h": 50}, 0, "www running on pub2"),
+        ({"hold": "moves"}, 1, "the group is held and asks: see ha-monitor explain"),
+        ({"hold": "livelock"}, 2, "the group is frozen and asks: see ha-monitor explain"),
         ({"renewal_margin_pct": 20}, 1, "lease_left is 20% (outside range 30:)"),
         ({"renewal_margin_pct": -1}, 0, "www running on pub2"),
     ],

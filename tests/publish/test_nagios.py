@@ -44,8 +44,32 @@ def test_without_a_witness_all_is_ok_too():
 def test_a_group_is_told_with_sentence_and_performance_data():
     assert results(healthy())["web", "HA group www"].text == (
         "running on pub2, could be taken over by pub3 | state=0 owners=1;;1:1 preferred=1"
-        " candidates=1;1: moves_1h=0;2;4 failback_pending=0"
+        " candidates=1;1: moves_1h=0 unasked_1h=0;2;4 held=0 failback_pending=0"
     )
+
+
+@pytest.mark.parametrize(
+    ("hold", "code", "said"),
+    [
+        ("moves", 1, "moved too often, held where it is (held: held, asks) - running on pub2"),
+        (
+            "livelock",
+            2,
+            "passed round by Nodes that cannot serve it, frozen on one of them (held: frozen, asks)",
+        ),
+    ],
+)
+def test_a_held_group_asks(hold, code, said):
+    result = results(replace(healthy(), groups=(replace(GROUP, hold=hold, hold_node="pub2"),)))
+    assert result["web", "HA group www"].code == code
+    assert said in result["web", "HA group www"].text
+
+
+def test_ordered_moves_alarm_nobody():
+    calm = replace(healthy(), groups=(replace(GROUP, moves_1h=50),))
+    assert results(calm)["web", "HA group www"].code == 0
+    busy = replace(healthy(), groups=(replace(GROUP, moves_1h=50, unasked_1h=5),))
+    assert results(busy)["web", "HA group www"].code == 2
 
 
 def test_two_owners_are_critical_at_once():
