@@ -61,8 +61,10 @@ def test_a_healthy_pair_is_ok_everywhere():
     assert check("group", healthy()) == (
         0,
         "www running on pub2",
-        "candidates_www=1;1:;;0 lease_left_www=88%;30:;15:;0;100 moves_1h_www=0;;;0 owners_www=1;;1:1;0"
-        " unasked_1h_www=0;2;4;0",
+        (
+            "candidates_www=1;1:;;0 lease_left_www=88%;30:;15:;0;100 moves_1h_www=0;;;0 owners_www=1;;1:1;0"
+            " unasked_1h_www=0;2;4;0"
+        ),
     )
     code, sentence, data = check("link", healthy())
     assert (code, sentence) == (0, "lan to pub3 up, direct to pub3 up, lan to mon up")
