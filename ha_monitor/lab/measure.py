@@ -46,6 +46,10 @@ class Run:
     after_heal_outage_ms: float
     probe_stalled_ms: float
     recovered: bool
+    # On the observers' clock, for who asks them more.
+    struck_ns: int = 0
+    healed_ns: int = 0
+    watched_ns: int = 0
 
 
 @dataclass
@@ -145,6 +149,9 @@ def judge(seen: Observation, owner: str, struck_ns: int, heal_ns: int, watched_n
         after_heal_outage_ms=_ms(after.outage_ns),
         probe_stalled_ms=_ms(seen.stalled_ns(struck_ns, watched_ns)),
         recovered=outage.ended,
+        struck_ns=struck_ns,
+        healed_ns=heal_ns,
+        watched_ns=watched_ns,
     )
 
 
