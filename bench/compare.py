@@ -13,11 +13,13 @@ import contextlib
 import fcntl
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from ha_monitor.errors import HaMonitorError
 from ha_monitor.lab import prerequisites
@@ -42,6 +44,9 @@ NOT_INSTALLED = "not installed"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what is missing within the time, write the page; 1 when ours had two Owners."""
     options = _parser().parse_args(arguments)
+    # Ended from outside, the lab is still taken down, also where a shell made us deaf to Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     wanted = Wanted(options.runs, options.runs_default)
     chosen = [cell for cell in cells() if _is_chosen(cell, options)]
     try:
@@ -63,6 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for result in doubles:
         print(f"TWO OWNERS: {result.name}")
     return 1 if doubles else 0
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:
