@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
+from ha_monitor.cli import lab_chaos
 from ha_monitor.lab import faults
 from ha_monitor.lab.cast import SERVICE_V4, SERVICE_V6, WITNESS
 from ha_monitor.lab.faults import FAULTS, Blow
@@ -92,6 +93,7 @@ def _add_fault_verbs(verbs: Verbs) -> None:
     measured.add_argument("--address", choices=(SERVICE_V4, SERVICE_V6), default=SERVICE_V4)
     measured.add_argument("--json", action="store_true", help="the last line is one JSON object")
     measured.set_defaults(run=_measure)
+    lab_chaos.add_verb(verbs)
 
 
 def _add_blow_options(parser: argparse.ArgumentParser) -> None:

@@ -123,9 +123,9 @@ class Daemons:
         """A clean stop, by ha-monitor's own verb."""
         self._lab.host(name).exec([PROGRAM, "stop"], timeout=_ORDER_TIMEOUT_S)
 
-    def switch(self, owner: str) -> None:
+    def switch(self, owner: str, group: str = SERVICE_GROUP) -> None:
         """A planned Switchover to the other Node, ordered on the Owner."""
-        order = [PROGRAM, "switch", SERVICE_GROUP, "--to", other_node(owner)]
+        order = [PROGRAM, "switch", group, "--to", other_node(owner)]
         self._lab.host(owner).exec(order, timeout=_ORDER_TIMEOUT_S)
 
     def stop_all(self) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ha_monitor.lab.cast import CAST, WITNESS, other_node
+from ha_monitor.lab import hardship
+from ha_monitor.lab.cast import CAST, SERVICE_GROUP, WITNESS, other_node
 from ha_monitor.lab.daemons import Daemons
 from ha_monitor.lab.host import Host
 from ha_monitor.lab.lab import Lab
@@ -24,6 +26,8 @@ from ha_monitor.lab.subject import subject_of
 from ha_monitor.lab.switch import Drop
 
 WITNESS_NEAR, WITNESS_FAR = "near", "far"
+# Two that strike at the same time: the later reading of what is in force must be the later filter.
+_one_filters_at_a_time = threading.Lock()
 
 # A loose plug: how often, and for how long the carrier is gone and back each time.
 _FLAPS = 8
@@ -41,6 +45,9 @@ class Blow:
     link: str = ALL
     percent: int = 100
     witness: str = WITNESS_NEAR
+    group: str = SERVICE_GROUP  # that a Switchover moves
+    what: str = ""  # kill-each: the processes in their order
+    amount: int = 0  # clock-step: seconds; flicker and kill-each: milliseconds between two blows
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -86,7 +93,7 @@ def strike(lab: Lab, blow: Blow) -> None:
         FAULTS[blow.fault].strike(lab, blow)
     except LabError:
         with lab.state.change() as state:
-            state.faults.pop()
+            state.faults.remove(asdict(blow))
         raise
 
 
@@ -122,6 +129,9 @@ def _power_off(lab: Lab, blow: Blow) -> None:
 
 def _power_on(lab: Lab, blow: Blow) -> None:
     lab.host(blow.host).power_on()
+    for other in active(lab):  # the cables are new, and what was done to the old ones goes on
+        if other.host == blow.host and other.fault in ("unplug", "blackhole"):
+            FAULTS[other.fault].strike(lab, other)
     apply_filters(lab)
 
 
@@ -193,7 +203,8 @@ def _blackhole(lab: Lab, blow: Blow) -> None:
 
 
 def _ports_up(lab: Lab, blow: Blow) -> None:
-    lab.switch.ports_up(blow.ports)
+    if lab.host(blow.host).is_on():  # else the power brings new cables
+        lab.switch.ports_up(blow.ports)
 
 
 def _filter(lab: Lab, _blow: Blow) -> None:
@@ -202,9 +213,10 @@ def _filter(lab: Lab, _blow: Blow) -> None:
 
 def apply_filters(lab: Lab) -> None:
     """Make the switch filter for all active faults, and for no other."""
-    on = {host.name for host in lab.hosts if host.is_on()}
-    drops = [drop for blow in active(lab) if blow.fault in _DROPS for drop in _DROPS[blow.fault](blow)]
-    lab.switch.set_filters(drop for drop in drops if drop.port.partition("-")[0] in on)
+    with _one_filters_at_a_time:
+        on = {host.name for host in lab.hosts if host.is_on()}
+        drops = [drop for blow in active(lab) if blow.fault in _DROPS for drop in _DROPS[blow.fault](blow)]
+        lab.switch.set_filters(drop for drop in drops if drop.port.partition("-")[0] in on)
 
 
 def _cut(sender: str, receiver: str, links: Iterable[str]) -> list[Drop]:
@@ -260,7 +272,10 @@ def _start_monitoring(lab: Lab, _blow: Blow) -> None:
 
 
 def _switch(lab: Lab, blow: Blow) -> None:
-    subject_of(lab).switch(blow.host)
+    if blow.group == SERVICE_GROUP:
+        subject_of(lab).switch(blow.host)
+    else:
+        Daemons(lab).switch(blow.host, blow.group)
 
 
 def _stop(lab: Lab, blow: Blow) -> None:
@@ -272,6 +287,7 @@ def _nothing(_lab: Lab, _blow: Blow) -> None:
 
 
 _ON_LAN = (("link", "lan"),)
+_FLICKER = (*_ON_LAN, ("amount", 100))
 _LOSE_20 = (("percent", 20),)
 
 FAULTS: dict[str, Fault] = {
@@ -293,6 +309,21 @@ FAULTS: dict[str, Fault] = {
         Fault("witness-down", "SIGKILL to ha-monitor on the Witness", _kill_witness, _start_witness),
         Fault("switch", "a planned Switchover", _switch, _nothing),
         Fault("stop", "a clean stop of the daemon", _stop, _start_daemon),
+        Fault("standby", "ordered into standby, then online", hardship.standby, hardship.online),
+        Fault("restart", "new processes, the same configuration", hardship.restart, _nothing),
+        Fault(
+            "upgrade",
+            "a changed file on all hosts, restarted one by one",
+            hardship.upgrade,
+            hardship.finish_upgrade,
+        ),
+        Fault("kill-each", "SIGKILL to one process after the other", hardship.kill_each, _start_daemon),
+        Fault("flicker", "the carrier comes and goes", hardship.flicker, hardship.shine, defaults=_FLICKER),
+        Fault("disk-full", "no byte left for the daemon's state", hardship.fill_disk, hardship.empty_disk),
+        Fault("no-memory", "its processes get no more", hardship.take_memory, hardship.give_memory),
+        Fault("no-files", "its processes open no more", hardship.take_files, hardship.give_files),
+        Fault("clock-step", "its wall clock jumps", hardship.step_clock, hardship.step_back),
+        Fault("trapper-down", "chaos' light sink ends", hardship.end_trapper, hardship.start_trapper),
     )
 }
 assert set(_DROPS) <= set(FAULTS)

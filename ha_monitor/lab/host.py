@@ -214,7 +214,9 @@ class Host:
 
         What is the host's own can be opened without power as well.
         """
-        for source, target in sorted(self._mounts(), key=lambda pair: -len(pair[1])):
+        # What was bound later covers what was there before.
+        latest_first = list(reversed(self._mounts()))
+        for source, target in sorted(latest_first, key=lambda pair: -len(pair[1])):
             if inside == target or inside.startswith(target + "/"):
                 return Path(source + inside[len(target) :])
         init = self.init()

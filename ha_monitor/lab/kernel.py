@@ -71,6 +71,15 @@ def unmount_lazily(target: str) -> None:
     _checked(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
+def unmount_below(directory: str) -> None:
+    """Detach everything that is mounted on a directory or below it, the innermost first."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        targets = [line.split()[1] for line in mounts]
+    for target in reversed(targets):
+        if target == directory or target.startswith(directory + "/"):
+            unmount_lazily(target)
+
+
 def pick_up(path: str) -> int:
     """A detached copy of what stands at ``path``: a file descriptor to put down elsewhere.
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ha_monitor.errors import PrerequisiteError
+from ha_monitor.lab import kernel, memory
 from ha_monitor.lab.cast import CAST, LAB_DEFAULT, LAB_VARIABLE, STATE_ROOT
 from ha_monitor.lab.host import Host
 from ha_monitor.lab.layout import MEMORY_ROOT, memory_of
@@ -138,6 +139,8 @@ class Lab:
             end_all_in_network(str(path))
         if namespaces:
             ip_batch([f"netns del {path.name}" for path in namespaces])
+        memory.remove_limits(self.name)
+        kernel.unmount_below(str(self.directory))
         for directory in (memory_of(self.directory), self.directory):
             shutil.rmtree(directory, ignore_errors=True)
         with contextlib.suppress(OSError):  # another lab's

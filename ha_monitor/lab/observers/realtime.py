@@ -14,11 +14,11 @@ _MCL_CURRENT_AND_FUTURE = 3
 PRIORITY = 30
 
 
-def become_punctual() -> None:
+def become_punctual(priority: int = PRIORITY) -> None:
     """Real-time priority, memory locked, no garbage collection; says so where it is refused."""
     gc.disable()
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError as error:
         sys.stderr.write(f"observer without real-time priority: {error}\n")
     if ctypes.CDLL(None, use_errno=True).mlockall(_MCL_CURRENT_AND_FUTURE) != 0:
