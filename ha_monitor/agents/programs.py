@@ -34,16 +34,20 @@ class Ended:
 
 
 async def run_line(
-    argv: Sequence[str], environment: Mapping[str, str], timeout_ns: int, output: Output
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    timeout_ns: int,
+    output: Output,
+    stdin: int = subprocess.DEVNULL,
 ) -> Ended:
     """Run ``argv`` for at most ``timeout_ns``, then SIGTERM and, 2 s later, SIGKILL its process group.
 
-    A cancelled call ends the group in the same way before it returns.
+    ``stdin``: a descriptor to read from. A cancelled call ends the group in the same way before it returns.
     """
     with output:
         process = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output.write_fd,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -120,6 +124,9 @@ class Output(Protocol):
 class PipeOutput:
     """For lines that leave nothing running: keeps the head, reads and forgets the rest."""
 
+    def __init__(self, head_max: int = HEAD_MAX) -> None:
+        self._head_max = head_max
+
     def __enter__(self) -> PipeOutput:
         self._read_fd, self.write_fd = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._read_fd, False)
@@ -151,7 +158,7 @@ class PipeOutput:
             return
         if not chunk:  # closed by all writers; the end of the process is told by its pidfd
             asyncio.get_running_loop().remove_reader(self._read_fd)
-        self._kept += chunk[: HEAD_MAX - len(self._kept)]
+        self._kept += chunk[: self._head_max - len(self._kept)]
 
 
 class FileOutput:

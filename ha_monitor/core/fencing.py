@@ -81,7 +81,8 @@ class Fences:
         self.situation = situation
         self.tenures = tenures
         fencing = situation.config.fencing
-        self.tests = {device.name: DeviceTest() for device in fencing.devices}
+        others = [peer.voter.name for peer in situation.node_peers]
+        self.tests = {device: DeviceTest() for name in others for device in fencing.devices_of(name)}
         self.of_node = {
             p.voter.index: Fence(p, bound_ns(fencing, p.voter.name)) for p in situation.node_peers
         }

@@ -57,13 +57,10 @@ def device_views(situation: Situation, fences: Fences, at_ns: int) -> tuple[Fenc
     if situation.me.is_witness:
         return ()
     fencing = situation.config.fencing
-    nodes = {
-        d.name: tuple(n for n in fencing.levels if d.name in fencing.devices_of(n)) for d in fencing.devices
-    }
     return tuple(
         FenceDeviceView(
             name=name,
-            nodes=nodes[name],
+            nodes=tuple(node for node in fencing.levels if name in fencing.devices_of(node)),
             is_working=fences.is_working(name, at_ns),
             age_s=(at_ns - test.at_ns) // SECOND if test.at_ns else -1,
             detail=test.detail,

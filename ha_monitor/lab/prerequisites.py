@@ -64,6 +64,7 @@ PACKAGES = (
     Package("dbus", "the bus over which units are driven in booted hosts", (), True),
     Package("curl", "the README's look at the page, in booted hosts", (), True),
     Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
+    Package("fence-agents", "Debian's own fence agents, of which one is run", (), True),
     Package("keepalived", "another failover program, which the lab plays as well", ("keepalived",), True),
     Package("heartbeat", "the same", ("heartbeat",), only_bench=True),
     Package("corosync", "the same, with pacemaker", ("corosync",), only_bench=True),

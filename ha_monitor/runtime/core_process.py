@@ -198,7 +198,7 @@ class CoreProcess:
             self._control,
         ]
         if self._worker is not None:
-            messages = {"report": self._reported, "pong": self._pulses["worker"].answered}
+            messages = self._worker_messages()
             found.insert(3, sources.ChannelSource(self._worker, messages))
         found += [sources.Periodic(PULSE_NS, pulse.beat) for pulse in self._pulses.values()]
         return found
@@ -219,6 +219,16 @@ class CoreProcess:
             "watchdog": self._watchdog,
             "processes": self._processes,
             "restart-refused": lambda m: self._control.answer_guard_orders(False, str(m["reason"])),
+        }
+
+    def _worker_messages(self) -> Mapping[str, Callable[[Json], None]]:
+        feed = self._stepper.feed
+        return {
+            "report": self._reported,
+            "pong": self._pulses["worker"].answered,
+            "fence-ended": lambda m: feed(sources.fence_end_of(m)),
+            "fence-tested": lambda m: feed(sources.fence_test_of(m)),
+            "pinged": lambda m: feed(sources.pinged_of(m)),
         }
 
     def _guard_is_gone(self) -> None:

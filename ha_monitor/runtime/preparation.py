@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ha_monitor import paths
 from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
-from ha_monitor.model import ClusterConfig
+from ha_monitor.model import ClusterConfig, Quorum
 from ha_monitor.runtime.accounts import control_gid, publisher_account
 from ha_monitor.runtime.configuration import config_of, split_keys
 from ha_monitor.runtime.generation import Generation, Listeners
@@ -143,6 +143,8 @@ def remember_hold(config: ClusterConfig) -> tuple[Memory, int]:
         store_memory(paths.state_dir(), wanted)
     except OSError as error:
         raise PrerequisiteError(f"{paths.state_dir()}: cannot be written: {error.strerror}") from None
+    if config.quorum is Quorum.SINGLE:
+        return wanted, 0  # nobody else could hold anything, and the core before this one has ended
     return wanted, wanted.hold_ns if is_known else max(HOLD_UNKNOWN_NS, wanted.hold_ns)
 
 

@@ -24,8 +24,12 @@ class Reports:
     def add(self, report: ResourceReported) -> None:
         """Send it, now or when `flush` finds room. Past the bound the oldest is dropped and counted."""
         key = (report.group, report.resource, report.operation, report.operation_id)
+        self.put(key, report_packet(report))
+
+    def put(self, key: tuple[str, str, str, int], packet: Json) -> None:
+        """The same for another packet; it takes the place of an unsent one of the same key."""
         self._pending.pop(key, None)  # the newer one stands behind what was seen before it
-        self._pending[key] = report_packet(report)
+        self._pending[key] = packet
         while len(self._pending) > PENDING_MAX:
             del self._pending[next(iter(self._pending))]
             self.dropped += 1

@@ -137,6 +137,9 @@ class Periodic:
         self._work(at_ns)
 
 
+DETAIL_MAX = 400  # of what fence agents say, for people
+
+
 def report_of(message: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -> ev.ResourceReported:
     """What the worker reports. Raises KeyError, ValueError or TypeError for what it cannot have meant."""
     group, resource = message["group"], message["resource"]
@@ -156,6 +159,28 @@ def report_of(message: Mapping[str, Any], known: Mapping[str, frozenset[str]]) -
 def ended_of(message: Mapping[str, Any]) -> ev.GroupEnded:
     """The guard's word on an exclusive group."""
     return ev.GroupEnded(str(message["group"]), bool(message["is_ended"]), str(message["detail"])[:200])
+
+
+def fence_end_of(message: Mapping[str, Any]) -> ev.FenceEnded:
+    """How the worker's fence of a Node ended."""
+    return ev.FenceEnded(
+        node=str(message["node"]),
+        operation_id=int(message["operation_id"]),
+        is_off=message["is_off"] is True,
+        detail=str(message["detail"])[:DETAIL_MAX],
+        took_ns=int(message["took_ns"]),
+    )
+
+
+def fence_test_of(message: Mapping[str, Any]) -> ev.FenceTested:
+    """How the worker's test of a fence device ended."""
+    detail = str(message["detail"])[:DETAIL_MAX]
+    return ev.FenceTested(str(message["device"]), message["is_working"] is True, detail)
+
+
+def pinged_of(message: Mapping[str, Any]) -> ev.TargetsPinged:
+    """What the ping targets answered."""
+    return ev.TargetsPinged(int(message["reached"]), int(message["targets"]), int(message["newest_ns"]))
 
 
 def stop_of(message: Mapping[str, Any]) -> ev.StopOrdered:

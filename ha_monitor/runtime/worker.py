@@ -31,9 +31,11 @@ from ha_monitor.model import (
 from ha_monitor.paths import run_dir
 from ha_monitor.plain import from_plain
 from ha_monitor.runtime.cgroup import directory_of, hierarchy
+from ha_monitor.runtime.fencer import Fencer
 from ha_monitor.runtime.ipc import SELF_NAME, Channel, Json, inherited_channel, read_config_text
 from ha_monitor.runtime.keeper import Keeper, Order
 from ha_monitor.runtime.reports import Reports
+from ha_monitor.runtime.targets import TargetWatcher
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
 SPREAD_NS = SECOND  # the first probes of all Resources are spread over so long: no herd of programs
@@ -47,6 +49,8 @@ class Worker:
         self._reports = Reports(channel.send)
         self._closed = asyncio.Event()
         self._keepers = self._make_keepers(config, node)
+        self._fencer = Fencer(config.fencing, node, self._put)
+        self._watcher = TargetWatcher(config.ping, config.timing.lease_ns, self._put)
         self.ignored = 0  # messages that name no Resource of ours, or that we do not know
 
     def _make_keepers(self, config: ClusterConfig, node: str) -> dict[tuple[str, str], Keeper]:
@@ -68,6 +72,7 @@ class Worker:
         loop.add_signal_handler(signal.SIGTERM, self._closed.set)
         loop.add_reader(self._channel.fileno(), self._receive)
         serving = [keeper.run() for keeper in self._keepers.values()]
+        serving += [self._fencer.run(), self._watcher.run()]
         tasks = [asyncio.create_task(run) for run in (*serving, self._until_closed())]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         loop.remove_reader(self._channel.fileno())
@@ -90,6 +95,9 @@ class Worker:
         if message["kind"] == "ping":
             self._channel.send({**message, "kind": "pong"})
             return
+        if message["kind"] == "fence":
+            self._fencer.order(message)
+            return
         keeper = self._keepers.get((str(message.get("group")), str(message.get("resource"))))
         if keeper is None:
             self.ignored += 1
@@ -102,6 +110,13 @@ class Worker:
 
     def _report(self, report: ResourceReported) -> None:
         self._reports.add(report)
+        self._flush_later()
+
+    def _put(self, key: tuple[str, str, str, int], packet: Json) -> None:
+        self._reports.put(key, packet)
+        self._flush_later()
+
+    def _flush_later(self) -> None:
         if self._reports:
             asyncio.get_running_loop().add_writer(self._channel.fileno(), self._flush)
 

@@ -1,0 +1,1 @@
+"""Powering other Nodes off, by the convention of fence agents."""
