@@ -44,6 +44,7 @@ def page(results: Iterable[Result], versions: Mapping[str, str], commits: Sequen
     for result in results:
         by_cell.setdefault(result.cell, []).append(result)
     parts = [FOREWORD.format(minutes=_round_minutes(by_cell)), _versions(versions), _runs(by_cell, commits)]
+    parts += ["## In short\n", *_short(by_cell)]
     for timing in TIMING_ORDER:
         parts += [f"## {HEADINGS[timing]}\n", *_timing(by_cell, timing)]
     parts += ["## Where ours is behind\n", *_behind(by_cell), *_left_out(), AFTERWORD, *_files()]
@@ -76,8 +77,37 @@ def _runs(by_cell: ByCell, commits: Sequence[str]) -> str:
     idle = statistics.median(result.idle_percent for result in played)
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return (
-        f"{len(played)} runs, played {when} with ha-monitor at commit {', '.join(commits)}; the machine was"
-        f" {idle:.0f} % idle in the median run. The number of runs stands in each cell, in brackets.\n"
+        f"{len(played)} runs, played {when} with ha-monitor at commit {', '.join(commits)}; the machine was\n"
+        f"{idle:.0f} % idle in the median run. The number of runs stands in each cell, in brackets.\n"
+    )
+
+
+def _short(by_cell: ByCell) -> Iterator[str]:
+    yield (
+        "| program | runs | of them with two Owners | longest double ownership, ms | longest outage after"
+        " healing, ms |\n|---|---|---|---|---|"
+    )
+    for program in PROGRAMS:
+        runs = [r for cell, its in by_cell.items() if cell.program == program for r in its if not r.error]
+        doubles = [max(run.double_ms_observer, run.double_ms_kernel) for run in runs]
+        after = max((run.after_heal_outage_ms for run in runs), default=0.0)
+        told = len(runs), sum(ms >= NOISE_MS for ms in doubles), _ms(max(doubles, default=0.0)), _ms(after)
+        yield f"| {TITLES[program]} | {' | '.join(str(one) for one in told)} |"
+    yield ""
+    for timing in TIMING_ORDER[:2]:
+        yield _standing(by_cell, timing)
+
+
+def _standing(by_cell: ByCell, timing: str) -> str:
+    """In how many cells of a timing ours is ahead, and what is with the others."""
+    ours = {row: figures(by_cell.get(Cell(OURS, timing, row), ())) for row in ROWS}
+    others = [cell for cell in by_cell if cell.timing == timing and cell.program != OURS and ours[cell.row]]
+    compared = sum(figures(by_cell[cell]) is not None for cell in others)
+    lost = behind(by_cell, timing)
+    double = sum(one.theirs_double_ms >= NOISE_MS for one in lost)
+    return (
+        f"At `{timing}`, ours has the shorter or an equal outage in {compared - len(lost)} of {compared}"
+        f" cells; in {double} of the {len(lost)} others that program had two Owners meanwhile.\n"
     )
 
 
@@ -85,7 +115,7 @@ def _timing(by_cell: ByCell, timing: str) -> Iterator[str]:
     """Four tables: outage, ratio, double ownership, after healing."""
     yield "### Outage, ms\n"
     yield _table(by_cell, timing, _outage)
-    yield "### Outage of ha-monitor divided by that of the other\n"
+    yield "### Outage of ha-monitor divided by that of the other; * it had two Owners\n"
     yield _table(by_cell, timing, None)
     yield "### Double ownership, ms: longest run, the client's view / the kernels' view\n"
     yield _table(by_cell, timing, _double)
@@ -117,7 +147,7 @@ def _shown(
         return f"failed ({len(results)})" if results else "-"
     if show is not None:
         return show(found)
-    return f"{ratio(ours, found):.2f}" if ours else "-"
+    return f"{ratio(ours, found):.2f}{' *' if found.double_ms >= NOISE_MS else ''}" if ours else "-"
 
 
 def _outage(found: Figures) -> str:
@@ -157,10 +187,11 @@ def _behind(by_cell: ByCell) -> Iterator[str]:
             yield f"- {one}{double}"
     yield "" if any_found else "None.\n"
     rows = {one.row for timing in TIMING_ORDER for one in behind(by_cell, timing)}
-    for row, why in WHY_BEHIND.items():
-        if row in rows:
+    for its_rows, why in WHY_BEHIND:
+        if rows & set(its_rows):
             yield f"{why}\n"
-    if unexplained := sorted(rows - set(WHY_BEHIND)):
+    explained = {row for its_rows, _why in WHY_BEHIND for row in its_rows}
+    if unexplained := sorted(rows - explained):
         yield f"Not explained yet: {', '.join(ROWS[row].title for row in unexplained)}.\n"
 
 

@@ -33,6 +33,9 @@ over.
 **What is matched** is the longest silence of the Owner that the program is set to bear before the standby
 takes over: 1 s (`lan`) and 0.5 s (`fast`), as near above as its settings allow. keepalived counts it in
 adverts (3.61 of them), corosync as token plus consensus, ucarp in whole seconds; for ours it is the Lease.
+
+In the tables `-` is a cell that was not played yet, `n/a` one that means nothing to the program, with the
+reason at the end.
 """
 
 AFTERWORD = """\
@@ -58,16 +61,25 @@ AFTERWORD = """\
   priority.
 """
 
-WHY_BEHIND: dict[str, str] = {
-    "power-off": """\
-*Power-off.* The dead time is the same, but it begins with the last sign of life, and that is older with
-the others: keepalived sends one every 280 ms at `lan` and so loses 140 ms of its dead time on average before
-the power goes, ours one every 100 ms and loses 50 ms. Seldom signs make the measured outage shorter and the
-program more easily fooled: three lost packets in a row are enough for keepalived, ours bears nine. A Lease of
-1 s cannot end earlier without two Owners, so this stays. Who needs less takes `fast`.""",
-    "switch": """\
-*Planned Switchover.* The others add the address on the new Owner before the old one lets go, or at the same
-time; both Nodes have it for a moment. Ours closes first, proves it closed, and only then opens.""",
-    "stop": """\
-*Clean stop.* As with the planned Switchover, ours closes before it opens.""",
-}
+# Faults in which ours is behind, and the reason that covers them.
+WHY_BEHIND: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("kill", "freeze"),
+        """\
+*Kill and freeze.* When one of the others is killed or frozen, its address stays on the Node: the client
+goes on being served there while the other Node takes the address as well. That is no outage to a client
+whose neighbour table stays as it is, and it is two Owners for as long as the fault lasts. Ours falls silent
+in the kernel a tenth of the Lease and 10 ms before another Node may open the address: 110 ms at `lan`, 60
+ms at `fast`, and then the takeover itself.""",
+    ),
+    (
+        ("power-off",),
+        """\
+*Power-off.* The dead time is the same, but it counts from the last sign of life, and that one is older with
+keepalived: it sends one every 280 ms at `lan`, so that 140 ms of its dead time are over, on average, when
+the power goes; ours sends one every 100 ms, and 50 ms are over. Rare signs of life make the measured outage
+shorter and the program easier to mislead: three lost packets in a row are enough for keepalived, ours bears
+seven on each Link. A Lease of 1 s cannot end earlier without the danger of two Owners, so this stays. Who
+needs less takes `fast`.""",
+    ),
+)
