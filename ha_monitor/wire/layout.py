@@ -245,6 +245,24 @@ def _record(make: type, **fields: Kind) -> Kind:
     return Kind(put, get)
 
 
+class _Once:
+    """Remembers what it wrote last: every packet of a beat bears the same report."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        self._value: Any = None
+        self._written = Writer()
+
+    def put(self, writer: Writer, value: Any) -> None:
+        assert not writer.names, "this is the first that writes names, so its own stand first in the table"
+        if value is not self._value:
+            self._written = Writer()
+            self._kind.put(self._written, value)
+            self._value = value
+        writer.body += self._written.body
+        writer.names.update(self._written.names)
+
+
 _U64, _VOTER, _SUCCESSOR = _number("!Q"), _number("!B"), _number("!b")
 _U32 = _number("!I", clamp=2**32 - 1)
 _NAME, _FLAG, _BALLOT = Kind(_put_name, _get_name), Kind(_put_flag, _get_flag), Kind(_put_ballot, _get_ballot)
@@ -340,7 +358,7 @@ _BODY: dict[str, Kind] = {
     "sent_ns": _U64,
     "echo_sent_ns": _U64,
     "echo_held_ns": _U64,
-    "report": _REPORT,
+    "report": Kind(_Once(_REPORT).put, _REPORT.get),
     "messages": _several(Kind(_put_message, _get_message), MESSAGES_MAX),
     "requests": _several(_REQUEST, REQUESTS_MAX),
     "transitions": _several(_TRANSITION, TRANSITIONS_MAX),

@@ -26,6 +26,14 @@ def test_every_heartbeat_comes_back_as_it_went(heartbeat):
     assert read_body(body_of(heartbeat), link=heartbeat.link, **ROUTE) == heartbeat
 
 
+def test_a_report_that_was_written_before_is_written_the_same_again():
+    heartbeat = full_beat()
+    others = replace(heartbeat, messages=()), replace(heartbeat, report=beat().report), heartbeat
+    for other in others:
+        assert read_body(body_of(other), link=other.link, **ROUTE) == replace(other, **ROUTE)
+    assert body_of(others[2]) == body_of(replace(heartbeat, report=replace(heartbeat.report)))
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_heartbeat_or_refused_by_layout(body):
     assert refusal(read_body, body, link="lan", **ROUTE) in (None, "layout")
