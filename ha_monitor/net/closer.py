@@ -26,15 +26,16 @@ class AddressCloser:
             self._lease = KernelLease(cluster_name, self._addresses)
         self._route = RouteSocket()
 
-    def close(self) -> None:
-        """Silence and remove all of them, acknowledged by the kernel. Idempotent.
+    def close(self, addresses: Iterable[Address] | None = None) -> None:
+        """Silence and remove these, or all of them, acknowledged by the kernel. Idempotent.
 
         Raises NetlinkError if one of them may still stand on a device.
         """
+        chosen = self._addresses if addresses is None else tuple(addresses)
         if self._lease is not None:
             with contextlib.suppress(NetlinkError):  # its rules are gone: removing must do
-                self._lease.close(*self._addresses)
-        remove_from_all_devices(self._route, self._addresses)
+                self._lease.close(*chosen)
+        remove_from_all_devices(self._route, chosen)
 
     def shutdown(self) -> None:
         """Give the sockets back."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ha_monitor.errors import NetlinkError, PrerequisiteError
 from ha_monitor.model import ClusterConfig, Run
 from ha_monitor.net.closer import AddressCloser
@@ -27,6 +29,10 @@ class BringDown:
 
     def __init__(self, config: ClusterConfig, is_witness: bool) -> None:
         self._addresses = [] if is_witness else service_addresses(config)
+        self._of_group = {
+            group.name: [r.address.ip for r in group.addresses if r.address is not None]
+            for group in config.groups
+        }
         self._cluster = config.name
         self._valid_ns = 4 * config.timing.lease_ns
         # Opened now: at the moment when it is needed nothing should have to be made.
@@ -35,10 +41,14 @@ class BringDown:
 
     def close_all(self) -> bool:
         """Closed in the kernel and removed, acknowledged; False if the kernel refused."""
+        return self.close_groups(self._of_group)
+
+    def close_groups(self, groups: Iterable[str]) -> bool:
+        """For these groups only: what is not released is taken up again by the next core, untouched."""
         if self._closer is None:
             return True
         try:
-            self._closer.close()
+            self._closer.close([address for group in groups for address in self._of_group.get(group, ())])
         except NetlinkError:
             return False
         return True

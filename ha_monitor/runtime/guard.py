@@ -245,7 +245,7 @@ class Guard:
         """Rule 9: reaped, closed, acknowledged, and only then said to the others."""
         released = ""
         if core.goodbye.has_something_to_say:
-            is_closed = self._bring_down.close_all()
+            is_closed = self._bring_down.close_groups(group for group, _ in core.goodbye.releases)
             sent = core.goodbye.send() if is_closed else 0
             core.released = core.goodbye.releases if sent else ()
             released = f"; its addresses are closed, released in {sent} packets"

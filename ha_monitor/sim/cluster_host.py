@@ -60,8 +60,10 @@ class Guard:
         self.host.world.agenda.after(self.host.world.draw_delay(), lambda: self._step(steps[1:]))
 
     def _close(self) -> None:
-        if self.goodbye:
-            self.host.kernel.close_all()
+        groups = {group for group, _ in self.releases}
+        for group in self.host.world.config.groups:
+            for resource in group.addresses if group.name in groups else ():
+                self.host.kernel.close(resource.name)
 
     def _say_goodbye(self) -> None:
         for receiver, link, packet in self.goodbye:

@@ -288,6 +288,16 @@ def test_guard_closes_what_the_dead_core_had_open(service, askers):
     guard.shutdown()
 
 
+def test_guard_leaves_the_addresses_of_a_group_open_that_it_does_not_release(service):
+    with inside(NODE):
+        guard = AddressCloser("test", BOTH)
+    serve(service)
+    guard.close([VIP4])
+    assert list(service.state().held) == [VIP6]
+    assert list(service.present()) == [VIP6]
+    guard.shutdown()
+
+
 def test_guard_removes_the_addresses_even_where_no_rules_stand(service):
     with inside(NODE):
         guard = AddressCloser("test", BOTH)
