@@ -36,8 +36,8 @@ from ha_monitor.messages import (
     MaintenanceNote,
     TransitionNote,
 )
-from ha_monitor.model import REPORTER, ClusterConfig
-from ha_monitor.timebase import MS, SECOND
+from ha_monitor.model import REPORTER, Cause, ClusterConfig
+from ha_monitor.timebase import SECOND
 from ha_monitor.view import View
 
 TELL_UNSAVED_EVERY_NS = 10 * SECOND
@@ -152,10 +152,7 @@ class ClusterCore:
         situation = self.situation
         due_ns = self.next_deadline_ns if self._stepped_at_ns else at_ns
         self._stepped_at_ns = max(self._stepped_at_ns, at_ns)
-        if situation.stalls.note(max(0, at_ns - due_ns), at_ns):
-            # It accuses nobody before the sockets are drained and one more beat has passed.
-            situation.accuse_from_ns = at_ns + situation.config.timing.interval_ns
-            situation.log(f"this process was stalled for {(at_ns - due_ns) // MS} ms", "warning")
+        situation.note_stall(due_ns, at_ns)
 
     # Beats and packets
 
@@ -328,6 +325,7 @@ class ClusterCore:
             self.situation.emit(Exit(0))
             return
         self.situation.is_stopping = True
+        self.situation.stop_cause = Cause(event.cause)
         self.speech.is_beat_due = True
 
     def _finish_stopping(self, at_ns: int) -> None:

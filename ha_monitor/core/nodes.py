@@ -93,6 +93,11 @@ class Peer:
         """Whether any Link carries its packets, even if it does not hear us."""
         return any(watch.is_heard(at_ns) for watch in self.links.values())
 
+    @property
+    def was_never_heard(self) -> bool:
+        """Whether no packet of it ever named our own life; it may be called LOST by now."""
+        return not self.reported_at_ns
+
     def group(self, name: str) -> GroupReport | None:
         """Its latest word on a group, None if it said nothing or is not reckoned with."""
         if self.state not in (NodeState.ONLINE, NodeState.STANDBY, NodeState.SUSPECT):

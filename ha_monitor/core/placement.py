@@ -121,7 +121,7 @@ def awaited_at_start(group: Group, node: str, peers: Iterable[Peer]) -> list[str
         p.voter.name
         for p in peers
         if preference(group, p.voter.name) < own
-        and (p.state is NodeState.JOINING or (p.state is NodeState.ONLINE and not _is_able(p, group.name)))
+        and (p.was_never_heard or (p.state is NodeState.ONLINE and not _is_able(p, group.name)))
     ]
 
 

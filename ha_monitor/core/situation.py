@@ -13,8 +13,10 @@ from ha_monitor.core.placement import SelfHealth, isolated_links
 from ha_monitor.core.quorum import Votes
 from ha_monitor.core.voter import FENCED, VoterSeat
 from ha_monitor.messages import Answer, Asked, Heard, LeaseMessage, MaintenanceNote
-from ha_monitor.model import ClusterConfig, NodeState, Protection, Voter
+from ha_monitor.model import Cause, ClusterConfig, NodeState, Protection, Voter
 from ha_monitor.timebase import MS, SECOND, format_duration
+
+STALLED_BEATS = 3  # two beats before a peer counts as silent
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Situation:
         self.numbers = SendingNumbers()
         self.is_standby = False
         self.is_stopping = False
+        self.stop_cause = Cause.DAEMON_STOPPED
         self.maintenance = MaintenanceNote(0)
         self.maintenance_end_ns = 0
         self.protection: tuple[int, str] = (Protection.KERNEL_LEASE, "")
@@ -62,7 +65,8 @@ class Situation:
         self.fenced: set[tuple[int, int]] = set()  # Node and incarnation: lives that are over for certain
         self.failback_open: dict[str, bool] = {}
         self.stalls = StallWatch(config.timing.lease_ns // 2)
-        self.accuse_from_ns = 0  # rule 14: after a pause nobody is called silent before
+        self.accuse_from_ns = 0  # rule 11: after a pause nobody is called silent before
+        self.stalled_at_ns = 0  # when that pause began
         self.peers = {v.index: self._peer(v, at_ns) for v in config.voters if v.index != self_index}
         self.votes = Votes(config, seat, self.peers, at_ns)
         self.out: list[Action] = []
@@ -153,10 +157,24 @@ class Situation:
             return frozenset()
         return isolated_links(self.peers.values(), self.me.addresses, at_ns)
 
+    def note_stall(self, due_ns: int, at_ns: int) -> None:
+        """This core was called at ``at_ns`` instead of ``due_ns``."""
+        timing = self.config.timing
+        if at_ns - due_ns > min(self.stalls.half_lease_ns, STALLED_BEATS * timing.interval_ns):
+            # It accuses nobody before the sockets are drained and one more beat has passed.
+            self.accuse_from_ns, self.stalled_at_ns = at_ns + timing.interval_ns, due_ns
+        if self.stalls.note(max(0, at_ns - due_ns), at_ns):
+            self.log(f"this process was stalled for {(at_ns - due_ns) // MS} ms", "warning")
+
+    def listened_at_ns(self, at_ns: int) -> int:
+        """The moment by which to say whom this voter hears: after a pause, when it began."""
+        return at_ns if at_ns >= self.accuse_from_ns else min(at_ns, self.stalled_at_ns)
+
     def heard(self, at_ns: int) -> tuple[Heard, ...]:
         """What this voter hears of whom on which Link, for its report."""
+        listened_ns = self.listened_at_ns(at_ns)
         return tuple(
-            Heard(index, link, watch.is_heard(at_ns))
+            Heard(index, link, watch.is_heard(listened_ns))
             for index, peer in self.peers.items()
             for link, watch in peer.links.items()
         )

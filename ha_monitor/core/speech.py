@@ -71,13 +71,14 @@ class Speech:
     def _heartbeats(
         self, peer: Peer, report: NodeReport, messages: tuple[LeaseMessage, ...], at_ns: int
     ) -> list[Heartbeat]:
+        is_heard = peer.is_heard(self.situation.listened_at_ns(at_ns))
         return [
             Heartbeat(
                 sender=self.situation.me.index,
                 receiver=peer.voter.index,
                 link=link,
                 incarnation=self.situation.incarnation,
-                hears_incarnation=peer.incarnation if peer.is_heard(at_ns) else 0,
+                hears_incarnation=peer.incarnation if is_heard else 0,
                 sent_ns=at_ns,
                 report=report,
                 messages=messages,

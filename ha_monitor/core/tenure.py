@@ -200,6 +200,7 @@ class Tenure:
             case Arm(sending, timeout_ns):
                 return self._arm(sending, timeout_ns, at_ns)
             case Prepared():
+                self._learn_of_owner(at_ns)
                 self.runner.prepare(self._is_adopting)
                 return self.seeker.resume(at_ns)
             case Won(ballot, sending, end_ns):
@@ -216,6 +217,12 @@ class Tenure:
             case Denied():
                 pass  # the seeker says when to ask again
         return []
+
+    def _learn_of_owner(self, at_ns: int) -> None:
+        """A core that knows of no Owner since its start may have been told of one by the voters."""
+        told = self.seeker.holder(at_ns)
+        if told is not None and not self.passage.owner:
+            self.passage.owner = self.situation.config.voters[told[0]].name
 
     def _say(self, voter: int, message: LeaseMessage, at_ns: int) -> list[Output]:
         me = self.situation.me.index
@@ -234,7 +241,7 @@ class Tenure:
         return []
 
     def _lose(self, cause: Cause, at_ns: int) -> None:
-        if self.runner.is_owner:
+        if self.runner.is_owner and self.spec.name != REPORTER:
             self.situation.log(f"group {self.spec.name}: closed here ({cause.value})", "warning")
             self.history.see_end(self.situation.me.name, self.runner.epoch, cause, at_ns)
         self._is_adopting = False
@@ -303,7 +310,7 @@ class Tenure:
         reason = self.ineligible(at_ns)
         able = self.candidates()
         if situation.is_stopping:
-            self.hand_over(able[0] if able else None, Cause.DAEMON_STOPPED, at_ns)
+            self.hand_over(able[0] if able else None, situation.stop_cause, at_ns)
         elif reason and able:
             if any(r.must_stop and r.state is ResourceState.FAILED for r in self.runner.records.values()):
                 self.hold_down.note(reason, at_ns)

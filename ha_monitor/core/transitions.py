@@ -22,7 +22,7 @@ SENTENCES: Mapping[Cause, str] = {
     Cause.CLUSTER_STARTED: "{to} started {group}: nobody owned it",
     Cause.NODE_SILENT: "{to} took over {group}: {by} was heard on no Link for {detect}",
     Cause.LEASE_LOST: "{to} took over {group}: {by} did not renew its Lease although it was heard",
-    Cause.DAEMON_DIED: "{to} took over {group}: the core on {by} died, its guard closed and released",
+    Cause.DAEMON_DIED: "{to} took over {group}: the daemon on {by} died, what was left of it released",
     Cause.DAEMON_STOPPED: "{to} took {group} from {by}, whose daemon was stopped",
     Cause.DAEMON_RESTARTED: "{to} took up {group} again after a restart of its daemon",
     Cause.CARRIER_LOST: "{to} took {group} from {by}, which lost the carrier of its service address",
@@ -40,7 +40,7 @@ SENTENCES: Mapping[Cause, str] = {
 HELD_NOTE = "{group} is held on {node} and asks: {why}"
 FROZEN_NOTE = "{group} is frozen on {node} and asks: {why}"
 RELEASED_TO_NOBODY = "{by} let go of {group} and no other Node can take it: {cause}"
-WON_AGAIN = "{to} serves {group} again: its Lease had run out and nobody else took it"
+WON_AGAIN = "{to} serves {group} again: it was interrupted, and nobody else took it meanwhile"
 
 
 @dataclass

@@ -26,9 +26,8 @@ def keep_resources(situation: Situation, runner: GroupRunner, is_seeking: bool, 
 
 def _restart(situation: Situation, runner: GroupRunner, record: ResourceRecord, at_ns: int) -> None:
     if record.may_restart(at_ns):
-        situation.log(
-            f"resource {record.spec.name}: {record.state.value}, starting it ({record.detail})", "warning"
-        )
+        detail = f" ({record.detail})" if record.detail else ""
+        situation.log(f"resource {record.spec.name}: {record.state.value}, starting it{detail}", "warning")
         if record.state is ResourceState.STOPPED:
             record.note_failure(at_ns)
         runner.start_resource(record, at_ns)

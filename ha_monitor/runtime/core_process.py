@@ -237,7 +237,7 @@ class CoreProcess:
             if group.exclusive:
                 gone = ev.GroupEnded(group.name, False, "the guard is gone", is_guard_gone=True)
                 self._stepper.feed(gone)
-        self._stepper.feed(ev.StopOrdered(True))
+        self._stepper.feed(ev.StopOrdered(True, Cause.DAEMON_DIED.value))
 
     def _watchdog(self, message: Json) -> None:
         self._view_out.watchdog = str(message["state"]), str(message["detail"])

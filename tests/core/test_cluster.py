@@ -47,6 +47,26 @@ def test_the_grace_of_a_first_start_begins_when_voters_no_longer_abstain():
     assert world.owners() == ["pub2"]
 
 
+def test_a_preferred_node_that_was_never_heard_is_waited_for_although_it_counts_as_lost():
+    world = World()
+    world["pub2"].is_up = False
+    world.run(2.9)
+    assert world["pub3"].core.view(world.now_ns).nodes[0].state == "lost"
+    assert world.owners() == []
+    world.run(0.3)
+    assert world.owners() == ["pub3"]
+
+
+def test_a_node_that_reset_and_has_its_group_again_does_not_call_that_planned(world):
+    member = world["pub2"]
+    member.open.clear()
+    member.start(VoterSeat(0, member.incarnation + 7, world.now_ns + SECOND, 5, 10 * SECOND))
+    world.run(1)
+    told = world.transitions[-1]
+    assert (told.cause, told.node_from, told.node_to) == (Cause.LEASE_LOST, "pub2", "pub2")
+    assert told.kind is TransitionKind.FAILURE
+
+
 def test_when_all_voters_stop_abstaining_the_preferred_node_asks_first():
     world = World()
     until_ns = world.now_ns + 5 * SECOND
@@ -246,6 +266,37 @@ def test_a_stopped_daemon_hands_over_says_goodbye_and_exits(world):
     assert world.owners() == ["pub3"]
     assert causes(world)[-1] is Cause.DAEMON_STOPPED
     assert world["pub3"].core.view(world.now_ns).nodes[0].state == "stopped"
+
+
+def test_a_core_whose_guard_died_hands_over_and_calls_that_a_failure(world):
+    world.order("pub2", ev.StopOrdered(True, Cause.DAEMON_DIED.value))
+    world.run(0.1)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.DAEMON_DIED
+
+
+def test_a_core_that_stood_still_renews_at_once_and_does_not_say_that_it_hears_nobody(world):
+    member = world["pub2"]
+    member.is_up = False
+    world.run(0.7)
+    member.is_up = True
+    said = len(member.of(ac.SendHeartbeat))
+    member.step(ev.DeadlinePassed())
+    heartbeats = [action.heartbeat for action in member.of(ac.SendHeartbeat)[said:]]
+    assert {h.hears_incarnation for h in heartbeats} == {world["pub3"].incarnation, world["mon"].incarnation}
+    assert all(heard.is_heard for h in heartbeats for heard in h.report.heard)
+    end_ns = member.core.tenures["www"].seeker.end_ns
+    world.run(0.01)
+    assert member.core.tenures["www"].seeker.end_ns > end_ns
+
+
+def test_a_core_that_stood_still_long_enough_to_call_others_silent_does_not_do_so(world):
+    member = world["pub2"]
+    member.is_up = False
+    world.run(0.55)
+    member.is_up = True
+    member.step(ev.DeadlinePassed())
+    assert {node.state for node in member.core.view(world.now_ns).nodes} == {"online"}
 
 
 def test_a_restarted_core_adopts_what_its_voter_still_grants_and_the_address_stays_open(world):
