@@ -43,6 +43,10 @@ class Kernel:
         """Would this host answer for the address now?"""
         return self._window.get(self._held.get(name, 0), 0) > self._agenda.now_ns
 
+    def answers_until_ns(self, name: str) -> int:
+        """The true moment at which it stops to answer unless somebody renews; 0 if it does not answer."""
+        return self._window.get(self._held.get(name, 0), 0)
+
     def is_activated(self, name: str) -> bool:
         """Whether the address hangs on a sending, armed or not any more."""
         return name in self._held
