@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ha_monitor import client, paths
+from ha_monitor.cli.check_fencing import check_fencing, check_quorum
 from ha_monitor.cli.check_host import check_addresses, check_kernel, check_ports, check_realtime
 from ha_monitor.cli.check_services import check_limits, check_resources, check_sinks
 from ha_monitor.cli.findings import ERROR, Finding, error, note, ok, warning
@@ -69,6 +70,8 @@ def _findings(*, is_offline: bool) -> Iterable[Finding]:
     if not is_offline:
         yield from check_sinks(config)
     yield from check_limits(config)
+    yield from check_quorum(config)
+    yield from check_fencing(config, voter, view)
     yield from _check_peers(config, voter, view)
 
 

@@ -27,6 +27,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "online": ("standby", "let this Node own groups again"),
     "maintenance": ("maintenance", "let nothing move while somebody works on the cluster"),
     "clear": ("clear", "say that a group whose stop failed is stopped on this Node"),
+    "fence": ("fence", "power another Node off now, by its fence devices"),
+    "confirm-fenced": ("confirm_fenced", "say that another Node is off, where no device can"),
     "restart": ("restart", "start the daemon anew, with the changed files, and touch no service"),
     "stop": ("stop", "hand over and end this host's daemon"),
     "export": ("export", "write the definitions for Nagios, Zabbix, systemd"),

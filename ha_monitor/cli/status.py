@@ -46,6 +46,7 @@ def lines_of(view: View, wall_ns: int) -> list[str]:
         "",
         *_table(("GROUP", "STATE", "OWNER", "CANDIDATES", "LEASE LEFT"), map(_group_row, view.groups)),
         *_resources(view),
+        *_fences(view),
         *_sinks(view),
         *_last(view, wall_ns),
     ]
@@ -55,7 +56,12 @@ def _head(view: View) -> list[str]:
     reason = f": {view.state_reason}" if view.state_reason else ""
     lines = [f"cluster {view.cluster}, seen from {view.self_name}: {view.state.upper()}{reason}"]
     votes = f"votes {view.votes} (needed {view.votes_needed})"
-    witness = f", witness {view.witness} {view.witness_state}" if view.witness else ", no witness"
+    mode = f", quorum {view.quorum}" if view.quorum else ""
+    witness = (
+        f", witness {view.witness} {view.witness_state}" if view.witness else f"{mode or ', no witness'}"
+    )
+    if view.ping_targets:
+        witness += f", {max(0, view.ping_reached)} of {view.ping_targets} targets answer"
     protection = f"protection level {view.protection}"
     detail = f" ({view.protection_detail})" if view.protection_detail else ""
     lines.append(f"{votes}{witness}; {protection}{detail}; reporter {view.reporter or 'none'}")
@@ -98,6 +104,32 @@ def _resources(view: View) -> list[str]:
         for resource in group.resources
     ]
     return ["", *_table(("RESOURCE HERE", "GROUP", "STATE", "DETAIL"), rows)] if rows else []
+
+
+def _fences(view: View) -> list[str]:
+    fences = [
+        (
+            fence.node,
+            fence.state,
+            f"{fence.since_s} s",
+            fence.who,
+            "; ".join(filter(None, (fence.why, fence.detail))),
+        )
+        for fence in view.fences
+    ]
+    devices = [
+        (
+            device.name,
+            "works" if device.is_working else "not tested yet" if device.age_s < 0 else "FAILS",
+            f"{device.age_s} s" if device.age_s >= 0 else "",
+            ", ".join(device.nodes),
+            device.detail,
+        )
+        for device in view.fence_devices
+    ]
+    lines = ["", *_table(("FENCE OF", "STATE", "FOR", "BY", "WHY"), fences)] if fences else []
+    head = ("FENCE DEVICE", "STATE", "TESTED", "POWERS", "DETAIL")
+    return lines + (["", *_table(head, devices)] if devices else [])
 
 
 def _sinks(view: View) -> list[str]:

@@ -49,6 +49,16 @@ def _voter_host(config: ClusterConfig, voter: Voter) -> ExpectedHost:
     return ExpectedHost(safe_name(voter.name), alias, address, HostKind.VOTER, voter)
 
 
+OF_NODES_ONLY = (
+    scopes.SELF_NODE,
+    scopes.OWN_GROUP,
+    scopes.ADDRESS,
+    scopes.RESOURCE,
+    scopes.FENCE,
+    scopes.FENCE_DEVICE,
+)
+
+
 def subjects(config: ClusterConfig, host: ExpectedHost, scope: Scope) -> tuple[Names, ...]:
     """The names of each subject of a Scope on that host."""
     if scope.host is not host.kind:
@@ -56,7 +66,7 @@ def subjects(config: ClusterConfig, host: ExpectedHost, scope: Scope) -> tuple[N
     voter = host.voter
     if voter is None:
         return _of_cluster(config, scope)
-    if voter.is_witness and scope in (scopes.SELF_NODE, scopes.OWN_GROUP, scopes.ADDRESS, scopes.RESOURCE):
+    if voter.is_witness and scope in OF_NODES_ONLY:
         return ()
     return _of_voter(config, voter, scope)
 
@@ -71,6 +81,15 @@ def _of_cluster(config: ClusterConfig, scope: Scope) -> tuple[Names, ...]:
     return found[scope]
 
 
+def _fenced_by(config: ClusterConfig, voter: Voter) -> list[Voter]:
+    return [n for n in config.nodes if n.name != voter.name and config.fencing.levels.get(n.name)]
+
+
+def _devices_of(config: ClusterConfig, voter: Voter) -> dict[str, None]:
+    fenced = _fenced_by(config, voter)
+    return dict.fromkeys(d for node in fenced for d in config.fencing.devices_of(node.name))
+
+
 def _of_voter(config: ClusterConfig, voter: Voter, scope: Scope) -> tuple[Names, ...]:
     me = safe_name(voter.name)
     links = tuple((me, safe_name(peer), safe_name(link)) for peer, link in _links(config, voter))
@@ -83,6 +102,8 @@ def _of_voter(config: ClusterConfig, voter: Voter, scope: Scope) -> tuple[Names,
         scopes.OWN_GROUP: tuple((safe_name(group.name),) for group in config.groups),
         scopes.ADDRESS: _addresses(config),
         scopes.RESOURCE: tuple((safe_name(resource.name),) for resource in others),
+        scopes.FENCE: tuple((safe_name(n.name),) for n in _fenced_by(config, voter)),
+        scopes.FENCE_DEVICE: tuple((safe_name(name),) for name in _devices_of(config, voter)),
         scopes.SINK: tuple((name,) for name, sink in _sinks(config) if sink),
     }
     return found[scope]

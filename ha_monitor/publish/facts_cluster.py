@@ -198,7 +198,8 @@ CLUSTER_FACTS: tuple[Fact, ...] = (
             Below(1),
             "best effort only",
             POOR,
-            "Install nftables and the kernel's nf_tables; see `ha-monitor check`.",
+            "In quorum mode ping this stays. Else install nftables and the kernel's nf_tables; see"
+            " `ha-monitor check`.",
             hold_s=30,
         ),
         alarm(
@@ -209,6 +210,13 @@ CLUSTER_FACTS: tuple[Fact, ...] = (
             hold_s=30,
         ),
         label="level",
+    ),
+    words(
+        "ha.cluster.quorum",
+        HA_PROTECTION,
+        "Quorum mode",
+        "Whose votes decide: witness, majority, fencing, ping or single.",
+        lambda s: s.view.quorum or "witness",
     ),
     flag(
         "ha.cluster.config.match",
@@ -311,6 +319,12 @@ NODE_FACTS: tuple[Fact, ...] = (
         "The Node as the reporter sees it.",
         "HA node state",
         lambda s: s.row.state,
+        alarm(
+            Is(NODE_STATES["fenced"]),
+            "powered off by a fence",
+            BAD,
+            "Find out why it was fenced before you power it on again; it joins by itself.",
+        ),
         alarm(
             Is(NODE_STATES["lost"]),
             "lost",

@@ -107,7 +107,7 @@ GROUP_FACTS: tuple[Fact, ...] = (
         "Candidates",
         "How many other Nodes could take it over now.",
         "candidates",
-        lambda s: len(s.row.candidates),
+        lambda s: None if s.view.quorum == "single" else len(s.row.candidates),
         alarm(
             Below(1),
             "no other Node could take it over",

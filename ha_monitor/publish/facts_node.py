@@ -240,7 +240,13 @@ SELF_NODE_FACTS: tuple[Fact, ...] = (
         "How far the promise of at most one Owner is enforced on this Node.",
         "HA protection",
         lambda s: word_of("HA protection", s.view.protection),
-        alarm(Below(1), "best effort only", GRAVE, "Install nftables; see `ha-monitor check`.", hold_s=30),
+        alarm(
+            Below(1),
+            "best effort only",
+            GRAVE,
+            "In quorum mode ping this stays. Else install nftables; see `ha-monitor check`.",
+            hold_s=30,
+        ),
         alarm(
             Below(2),
             "the kernel does not enforce the Lease",

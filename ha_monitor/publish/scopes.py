@@ -95,6 +95,16 @@ def _sinks(view: View) -> Sequence[Subject]:
     return [Subject(view, (safe_name(sink.name),), sink) for sink in view.sinks]
 
 
+def _fences(view: View) -> Sequence[Subject]:
+    # A Node without a device may still be confirmed by hand, but a service for it is not expected anywhere.
+    rows = [fence for fence in view.fences if fence.levels] if view.role == "node" else []
+    return [Subject(view, (safe_name(fence.node),), fence) for fence in rows]
+
+
+def _fence_devices(view: View) -> Sequence[Subject]:
+    return [Subject(view, (safe_name(device.name),), device) for device in view.fence_devices]
+
+
 CLUSTER = Scope("cluster", HostKind.CLUSTER, (), _cluster)
 NODE = Scope("node", HostKind.CLUSTER, ("{#NODE}",), _nodes)
 GROUP = Scope("group", HostKind.CLUSTER, ("{#GROUP}",), _group_subjects)
@@ -109,4 +119,9 @@ ADDRESS = Scope("address", HostKind.VOTER, ("{#VIP}",), _own_addresses)
 RESOURCE = Scope("resource", HostKind.VOTER, ("{#RES}",), _resources)
 SINK = Scope("sink", HostKind.VOTER, ("{#SINK}",), _sinks)
 
-SCOPES = (CLUSTER, NODE, GROUP, VIP, SELF, SELF_NODE, PEER, LINK, OWN_GROUP, ADDRESS, RESOURCE, SINK)
+FENCE = Scope("fence", HostKind.VOTER, ("{#FENCED}",), _fences)
+FENCE_DEVICE = Scope("fence-device", HostKind.VOTER, ("{#FDEV}",), _fence_devices)
+
+_OF_CLUSTER = (CLUSTER, NODE, GROUP, VIP)
+_OF_NODE = (OWN_GROUP, ADDRESS, RESOURCE, FENCE, FENCE_DEVICE)
+SCOPES = (*_OF_CLUSTER, SELF, SELF_NODE, PEER, LINK, *_OF_NODE, SINK)

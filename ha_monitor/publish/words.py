@@ -44,6 +44,7 @@ RESOURCE_STATES = {
 }
 TRANSITION_KINDS = {"planned": 0, "failure": 1, "drill": 2, "failback": 3, "operator": 4}
 PROTECTIONS = {"best effort": 0, "user-space Lease": 1, "kernel Lease": 2, "watchdog": 3, "fencing": 4}
+FENCE_STATES = {"idle": 0, "waiting": 1, "running": 2, "fenced": 3, "failed": 4}
 SINK_STATES = {"ok": 0, "backlog": 1, "down": 2}
 
 VALUE_MAPS: Mapping[str, Mapping[str, int]] = {
@@ -56,6 +57,7 @@ VALUE_MAPS: Mapping[str, Mapping[str, int]] = {
     "HA resource state": RESOURCE_STATES,
     "HA transition kind": TRANSITION_KINDS,
     "HA protection": PROTECTIONS,
+    "HA fence state": FENCE_STATES,
     "HA sink state": SINK_STATES,
 }
 

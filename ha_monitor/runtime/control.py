@@ -166,7 +166,7 @@ class ControlServer:
 
     def _order_core(self, fileno: int, client: Client, order: ToCore) -> None:
         if order.is_answered:
-            client.until_ns = self._clock() + ANSWER_NS
+            client.until_ns = self._clock() + (order.answer_ns or ANSWER_NS)
             self._feed(order.event)
         else:
             self._feed(order.event)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ha_monitor.core import events as ev
+from ha_monitor.core.fencing import bound_ns
 from ha_monitor.errors import ControlError
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import ClusterConfig, Voter
@@ -22,6 +23,7 @@ class ToCore:
 
     event: ev.Event
     is_answered: bool = False
+    answer_ns: int = 0  # how long the answer may take, 0 for the usual time
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,24 @@ class OrderReader:
             raise ControlError("maintenance needs a reason: --why TEXT")
         return ToCore(ev.MaintenanceOrdered(MaintenanceNote(0, length, why[:WHY_MAX], who)))
 
+    def _fence(self, request: Mapping[str, Any], order_id: int, who: str) -> Order:
+        why = _text(request, "why", "")
+        if not why:
+            raise ControlError("a fence needs a reason: --why TEXT")
+        event = ev.FenceOrdered(order_id, self._node(request), why[:WHY_MAX], who)
+        return ToCore(event, is_answered=True, answer_ns=fence_answer_ns(self._config, event.node))
+
+    def _confirm_fenced(self, request: Mapping[str, Any], order_id: int, who: str) -> Order:
+        why = _text(request, "why", "") or "seen to be off"
+        return ToCore(ev.FenceConfirmed(order_id, self._node(request), why[:WHY_MAX], who), is_answered=True)
+
+    def _node(self, request: Mapping[str, Any]) -> str:
+        name = _text(request, "node", "")
+        names = [node.name for node in self._config.nodes]
+        if name not in names:
+            raise ControlError(f"{name!r} is no Node of this cluster; there are: {', '.join(names)}")
+        return name
+
     def _clear(self, request: Mapping[str, Any], _order_id: int, who: str) -> Order:
         if self._me.is_witness:
             raise ControlError(
@@ -111,9 +131,16 @@ class OrderReader:
         "online": _online,
         "maintenance": _maintenance,
         "clear-block": _clear,
+        "fence": _fence,
+        "confirm-fenced": _confirm_fenced,
         "stop": _stop,
         "restart": _restart,
     }
+
+
+def fence_answer_ns(config: ClusterConfig, node: str) -> int:
+    """By when a fence of that Node has ended, one way or the other."""
+    return bound_ns(config.fencing, node) + SECOND
 
 
 def _text(request: Mapping[str, Any], key: str, default: str) -> str:
