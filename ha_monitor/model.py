@@ -17,6 +17,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 REPORTER = "_reporter"  # pseudo-group: whoever holds its Lease speaks for the cluster
+STALLS_PER_LEASE = 2  # a Lease shorter than twice a host's worst stall is lost by a stall alone
 CLOCK_DRIFT = 0.001  # bound on the difference of two machines' raw clock rates
 
 

@@ -217,6 +217,8 @@ class View:
     nodes: tuple[NodeView, ...]
     links: tuple[LinkView, ...]
     groups: tuple[GroupView, ...]
+    stall_worst_ms: int = 0  # of the last day
+    stalls: tuple[tuple[int, int], ...] = ()  # the longest lately: ms ago, ms long
     rejected: dict[str, int] = field(default_factory=dict)  # packets by reason, added by the shell
     processes: tuple[ProcessView, ...] = ()  # added by the shell
     is_realtime: bool = False
@@ -251,6 +253,7 @@ def read_view(data: Mapping[str, Any]) -> View:
                 "nodes": _several(NodeView, data["nodes"]),
                 "links": _several(LinkView, data["links"]),
                 "groups": tuple(_group(group) for group in data["groups"]),
+                "stalls": tuple((ago, long) for ago, long in data.get("stalls", ())),
                 "processes": _several(ProcessView, data.get("processes", ())),
                 "sinks": _several(SinkView, data.get("sinks", ())),
                 "fences": _several(FenceView, data.get("fences", ())),

@@ -16,12 +16,11 @@ from ha_monitor.cli.this_host import bearers, voter_here
 from ha_monitor.config import load_config
 from ha_monitor.config_keys import load_keys
 from ha_monitor.errors import ConfigErrors, ControlError
-from ha_monitor.model import ClusterConfig, Voter
+from ha_monitor.model import STALLS_PER_LEASE, ClusterConfig, Voter
 from ha_monitor.runtime.instance import GUARD_LOCK, ProcessLock
 from ha_monitor.view import View
 
 ANSWER_WITHIN_S = 2.0
-STALLS_PER_LEASE = 2  # a Lease shorter than twice the worst stall is lost by a stall alone
 
 
 def check(*, as_json: bool, is_offline: bool) -> int:
@@ -115,7 +114,7 @@ def _check_peers(config: ClusterConfig, voter: Voter | None, view: View | None) 
         if not node.is_self and node.config_digest and node.config_digest != config.digest:
             what = f"{node.name} uses configuration {node.config_digest}, this host's file is {config.digest}"
             yield error(what, f"copy cluster.toml to {node.name} and run `ha-monitor restart` there")
-    stall_ms, lease_ms = view.stall_max_ms, config.timing.lease_ns // 1_000_000
+    stall_ms, lease_ms = max(view.stall_max_ms, view.stall_worst_ms), config.timing.lease_ns // 1_000_000
     if stall_ms * STALLS_PER_LEASE > lease_ms:
         what = f"this host stalled for {stall_ms} ms, the Lease lasts {lease_ms} ms"
         yield warning(what, f"give the Lease at least {stall_ms * STALLS_PER_LEASE} ms, or find what stalls")

@@ -19,6 +19,7 @@ verbs:
   observe                 tell who answers, outages and double ownership
   measure --fault NAME    play a fault several times and measure
   chaos --seed N          random faults for a time, judged from outside
+  load                    put it under load, count needless takeovers
 
 ha-monitor lab VERB --help tells more. HA_MONITOR_LAB names the lab, so that several can stand.
 """

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from ha_monitor.cli import lab_chaos
+from ha_monitor.cli import lab_chaos, lab_load
 from ha_monitor.lab import faults
 from ha_monitor.lab.cast import SERVICE_V4, SERVICE_V6, WITNESS
 from ha_monitor.lab.faults import FAULTS, Blow
@@ -36,6 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_plain_verbs(verbs)
     _add_fault_verbs(verbs)
+    lab_load.add_parser(verbs)
     args = parser.parse_args(list(arguments))
     # Ended from outside, the lab is still taken down: as after Ctrl-C.
     signal.signal(signal.SIGTERM, _end)

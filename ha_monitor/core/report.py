@@ -86,6 +86,8 @@ def make_view(core: ClusterCore, at_ns: int) -> View:
         is_abstaining=situation.seat.is_abstaining(at_ns),
         pauses=situation.stalls.pauses,
         stall_max_ms=situation.stalls.max_ms(at_ns),
+        stall_worst_ms=situation.stalls.worst_ms(at_ns),
+        stalls=situation.stalls.shown(at_ns),
         nodes=nodes,
         links=tuple(link for p in situation.peers.values() for link in _links(p, at_ns)),
         groups=groups,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from collections import defaultdict
 
 from ha_monitor.core.actions import Action, Log
 from ha_monitor.core.leases import SendingNumbers
@@ -11,36 +10,13 @@ from ha_monitor.core.links import LinkWatch
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.placement import SelfHealth, isolated_links
 from ha_monitor.core.quorum import Votes
+from ha_monitor.core.stalls import StallWatch
 from ha_monitor.core.voter import FENCED, VoterSeat
 from ha_monitor.messages import Answer, Asked, Heard, LeaseMessage, MaintenanceNote
 from ha_monitor.model import Cause, ClusterConfig, NodeState, Protection, Voter
-from ha_monitor.timebase import MS, SECOND, format_duration
+from ha_monitor.timebase import MS, format_duration
 
 STALLED_BEATS = 3  # two beats before a peer counts as silent
-
-
-@dataclass
-class StallWatch:
-    """How late this core was called, over the last minute; a stall of half a Lease is a pause."""
-
-    half_lease_ns: int
-    pauses: int = 0
-    recent: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # (at, late)
-
-    def note(self, late_ns: int, at_ns: int) -> bool:
-        """Take in a lateness; True if it was a pause."""
-        if late_ns > MS and (
-            not self.recent or late_ns > self.recent[-1][1] or at_ns - self.recent[-1][0] > SECOND
-        ):
-            self.recent.append((at_ns, late_ns))  # fmt: skip
-        if late_ns <= self.half_lease_ns:
-            return False
-        self.pauses += 1
-        return True
-
-    def max_ms(self, at_ns: int) -> int:
-        """The worst lateness of the last minute in ms."""
-        return max((late for at, late in self.recent if at_ns - at < 60 * SECOND), default=0) // MS
 
 
 class Situation:
@@ -64,7 +40,7 @@ class Situation:
         self.lost_carrier: set[str] = set()
         self.fenced: set[tuple[int, int]] = set()  # Node and incarnation: lives that are over for certain
         self.failback_open: dict[str, bool] = {}
-        self.stalls = StallWatch(config.timing.lease_ns // 2)
+        self.stalls = StallWatch(config.timing.lease_ns)
         self.accuse_from_ns = 0  # rule 11: after a pause nobody is called silent before
         self.stalled_at_ns = 0  # when that pause began
         self.peers = {v.index: self._peer(v, at_ns) for v in config.voters if v.index != self_index}
@@ -160,7 +136,7 @@ class Situation:
     def note_stall(self, due_ns: int, at_ns: int) -> None:
         """This core was called at ``at_ns`` instead of ``due_ns``."""
         timing = self.config.timing
-        if at_ns - due_ns > min(self.stalls.half_lease_ns, STALLED_BEATS * timing.interval_ns):
+        if at_ns - due_ns > min(self.stalls.lease_ns // 2, STALLED_BEATS * timing.interval_ns):
             # It accuses nobody before the sockets are drained and one more beat has passed.
             self.accuse_from_ns, self.stalled_at_ns = at_ns + timing.interval_ns, due_ns
         if self.stalls.note(max(0, at_ns - due_ns), at_ns):

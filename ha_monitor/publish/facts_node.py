@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ha_monitor.model import STALLS_PER_LEASE
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
 from ha_monitor.publish.scopes import SELF, SELF_NODE, SINK, is_ready
 from ha_monitor.publish.shapes import (
@@ -157,6 +158,29 @@ SELF_FACTS: tuple[Fact, ...] = (
         ),
         unit="%",
         kind=Kind.FLOAT,
+    ),
+    number(
+        "ha.node.stall.worst",
+        HA_TIMING,
+        "Worst stall of the last day",
+        "How late the core was called at worst within a day, measured at its start and ever since.",
+        "stall_day",
+        lambda s: s.view.stall_worst_ms,
+        unit="ms",
+    ),
+    flag(
+        "ha.node.timing.fits",
+        HA_TIMING,
+        "Lease long enough",
+        "Whether the Lease is at least twice the worst stall of the last day.",
+        "fits",
+        lambda s: STALLS_PER_LEASE * s.view.stall_worst_ms <= s.view.lease_ms,
+        alarm(
+            Below(1),
+            "the Lease is too short for this host",
+            MILD,
+            "Choose a gentler timing, or find what stalls: it would cost the Lease without any fault.",
+        ),
     ),
     counter(
         "ha.node.pauses",

@@ -38,14 +38,15 @@ from ha_monitor.runtime.net_names import service_addresses
 from ha_monitor.runtime.no_kernel import NoKernel
 from ha_monitor.runtime.orders import OrderReader
 from ha_monitor.runtime.pulse import PULSE_NS, Pulse
-from ha_monitor.runtime.realtime import Realtime, become_realtime, still_garbage
+from ha_monitor.runtime.realtime import Realtime, become_realtime, still_garbage, worst_stall_ns
 from ha_monitor.runtime.transitions import TransitionOutbox
 from ha_monitor.runtime.view_out import ViewOut, process_views
 from ha_monitor.runtime.voter_file import VoterFile, is_volatile, new_incarnation, take_seat
-from ha_monitor.timebase import MS, lease_clock_ns, wall_clock_ns
+from ha_monitor.timebase import MS, SECOND, lease_clock_ns, wall_clock_ns
 from ha_monitor.view import AddressView
 from ha_monitor.wire.seal import Endpoint, Opener, Sealer
 
+STALLS_EVERY_NS = SECOND
 BEAT_EVERY_NS = 200 * MS
 VALID_LEASES = 4  # an address outlives the last sign of its core by so many Leases
 
@@ -88,6 +89,7 @@ class CoreProcess:
     def warm_up(self, realtime: Realtime) -> None:
         """Everything that can be done while another core still works. Raises HaMonitorError."""
         self._realtime = realtime
+        self._stall_at_start_ns = worst_stall_ns(lease_clock_ns)
         self._links.open_missing()
         self._kernel = self._make_kernel()
 
@@ -122,6 +124,7 @@ class CoreProcess:
             memory.maintenance(wall_clock_ns()),
             ha_monitor.__version__,
         )
+        self._core.situation.stalls.note(self._stall_at_start_ns, now)
         self._outside = Outside(
             clock=lease_clock_ns,
             wall=wall_clock_ns,
@@ -194,6 +197,7 @@ class CoreProcess:
             ),
             sources.Periodic(beat, self._beat),
             sources.Periodic(sources.LINKS_EVERY_NS, self._open_links),
+            sources.Periodic(STALLS_EVERY_NS, self._judge_stalls),
             sources.Periodic(max(config.timing.interval_ns, 100 * MS), self._view_out.tick),
             self._control,
         ]
@@ -280,6 +284,10 @@ class CoreProcess:
                 self._share_sockets()
         except HaMonitorError as error:
             self._guard.send({"kind": "log", "level": "error", "line": str(error)})
+
+    def _judge_stalls(self, at_ns: int) -> None:
+        if complaint := self._core.situation.stalls.complaint(at_ns):
+            self._guard.send({"kind": "log", "level": "warning", "line": complaint})
 
     def _share_sockets(self) -> None:
         opened = self._links.sockets()

@@ -9,12 +9,17 @@ import contextlib
 import ctypes
 import gc
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from ha_monitor.timebase import MS, SECOND
 
 PRIORITY = 10
 _MCL_CURRENT, _MCL_FUTURE = 1, 2  # asm-generic/mman.h
 OOM_SCORE = -900
+STALL_LOOKS = 100
 
 
 @dataclass(frozen=True)
@@ -58,3 +63,13 @@ def still_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def worst_stall_ns(clock: Callable[[], int], times: int = STALL_LOOKS, every_ns: int = MS) -> int:
+    """How late this process is called at worst while it sleeps ``times`` times ``every_ns``."""
+    worst_ns = 0
+    for _ in range(times):
+        due_ns = clock() + every_ns
+        time.sleep(every_ns / SECOND)
+        worst_ns = max(worst_ns, clock() - due_ns)
+    return worst_ns
