@@ -49,14 +49,18 @@ def config_text(
     resources: Sequence[str] = VIP_LINES,
     publish: str = "",
     failback: str = "never",
+    quorum: str = "",
 ) -> str:
-    """cluster.toml for the cast; ``publish`` is appended as it stands."""
+    """cluster.toml for the cast; ``publish`` is appended as it stands.
+
+    ``quorum``: lines of ``[cluster]`` for a pair that does without the Witness.
+    """
     nodes = "".join(f"{name} = {{ {_addresses(name)} }}\n" for name in NODES)
     lines = "".join(f"  {line},\n" for line in resources)
+    witness = f'[witness]\n{WITNESS} = "{CAST[WITNESS].v4()}"\n\n'
     return (
-        f'[cluster]\nname = "web"\ntiming = "{timing}"\n\n'
-        f"[nodes]\n{nodes}\n"
-        f'[witness]\n{WITNESS} = "{CAST[WITNESS].v4()}"\n\n'
+        f'[cluster]\nname = "web"\ntiming = "{timing}"\n{quorum}\n'
+        f"[nodes]\n{nodes}\n{'' if quorum else witness}"
         f"[groups.{SERVICE_GROUP}]\nprefer = {json.dumps(NODES)}\n"
         f'failback = "{failback}"\nresources = [\n{lines}]\n{publish}'
     )
@@ -68,15 +72,16 @@ def _addresses(name: str) -> str:
 
 
 class Daemons:
-    """The daemons of one lab: Nodes and Witness."""
+    """The daemons of one lab: Nodes and Witness, or the Nodes of a pair without one."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, voters: Sequence[str] = VOTERS) -> None:
         self._lab = lab
+        self._voters = tuple(voters)
 
     def configure(self, text: str) -> None:
-        """Write the same two files to all three voters; nothing is started."""
+        """Write the same two files to all voters; nothing is started."""
         key = f"1 {secrets.token_hex(32)}\n"
-        for name in VOTERS:
+        for name in self._voters:
             host = self._lab.host(name)
             config, secret = host.path(CONFIG), host.path(KEY)
             config.write_text(text)
@@ -87,17 +92,17 @@ class Daemons:
 
     def is_configured(self) -> bool:
         """Whether the voters have their files."""
-        return all(self._lab.host(name).path(CONFIG).exists() for name in VOTERS)
+        return all(self._lab.host(name).path(CONFIG).exists() for name in self._voters)
 
     def configured_text(self) -> str:
         """cluster.toml as it stands on the first Node."""
         return self._lab.host(NODES[0]).path(CONFIG).read_text()
 
     def start(self) -> None:
-        """Start all three that do not run, at once, and what answers the probes."""
+        """Start all that do not run, at once, and what answers the probes."""
         start_responders(self._lab)
-        with ThreadPoolExecutor(len(VOTERS)) as pool:
-            for future in [pool.submit(self.start_on, name) for name in VOTERS]:
+        with ThreadPoolExecutor(len(self._voters)) as pool:
+            for future in [pool.submit(self.start_on, name) for name in self._voters]:
                 future.result()
 
     def processes(self, name: str, role: str = ALL) -> list[Process]:
@@ -130,7 +135,7 @@ class Daemons:
 
     def stop_all(self) -> None:
         """End all daemons at once, without hand-over: for tests that begin anew."""
-        for name in VOTERS:
+        for name in self._voters:
             kill_all_at_once(daemon_processes(self._lab.host(name)))
 
     def status(self, name: str) -> View | None:
@@ -143,7 +148,7 @@ class Daemons:
             return None
 
     def wait_settled(self, timeout_s: float = SETTLE_TIMEOUT_S) -> str:
-        """Wait until all three agree that all is well; returns the Owner.
+        """Wait until all agree that all is well; returns the Owner.
 
         Raises LabError that says what is not well.
         """
@@ -160,7 +165,7 @@ class Daemons:
     def unsettled(self) -> list[str]:
         """Why the cluster is not in its healthy, resting state; empty when it is."""
         found = []
-        for name in VOTERS:
+        for name in self._voters:
             if not self._lab.host(name).is_on():
                 found.append(f"{name} has no power")
             elif (view := self.status(name)) is None:
