@@ -50,10 +50,12 @@ def config_text(
     publish: str = "",
     failback: str = "never",
     quorum: str = "",
+    max_moves: str = "unlimited",
 ) -> str:
     """cluster.toml for the cast; ``publish`` is appended as it stands.
 
-    ``quorum``: lines of ``[cluster]`` for a pair that does without the Witness.
+    ``quorum``: lines of ``[cluster]`` for a pair that does without the Witness. Faults are struck here on
+    purpose and often: without a limit of moves each is met like the first.
     """
     nodes = "".join(f"{name} = {{ {_addresses(name)} }}\n" for name in NODES)
     lines = "".join(f"  {line},\n" for line in resources)
@@ -62,7 +64,7 @@ def config_text(
         f'[cluster]\nname = "web"\ntiming = "{timing}"\n{quorum}\n'
         f"[nodes]\n{nodes}\n{'' if quorum else witness}"
         f"[groups.{SERVICE_GROUP}]\nprefer = {json.dumps(NODES)}\n"
-        f'failback = "{failback}"\nresources = [\n{lines}]\n{publish}'
+        f'failback = "{failback}"\nmax_moves = "{max_moves}"\nresources = [\n{lines}]\n{publish}'
     )
 
 

@@ -62,10 +62,10 @@ def chaos_config(timing: str) -> str:
     app = ", ".join(f'{verb} = "{_APP_CONTROL} {verb}"' for verb in ("start", "stop", "status"))
     back = json.dumps(NODES[::-1])
     more = (
-        f'\n[groups.{APP}]\nprefer = {back}\nresources = [\n  {{ vip = "{APP_V4}/24" }},\n'
-        f'  {{ command = "{APP}", {app} }},\n]\n'
+        f'\n[groups.{APP}]\nprefer = {back}\nmax_moves = "unlimited"\n'
+        f'resources = [\n  {{ vip = "{APP_V4}/24" }},\n  {{ command = "{APP}", {app} }},\n]\n'
         f'\n[groups.{SIX}]\nprefer = {back}\nfailback = "after {FAILBACK_AFTER_S}s"\n'
-        f'resources = [ {{ vip = "{SIX_V6}/64" }} ]\n'
+        f'max_moves = "unlimited"\nresources = [ {{ vip = "{SIX_V6}/64" }} ]\n'
         f'\n[publish.zabbix]\nserver = "{CAST[WITNESS].v4()}:{trapper.PORT}"\n'
     )
     return config_text(timing, lines, more).replace("\n[nodes]", 'start_grace = "3s"\n\n[nodes]', 1)
