@@ -20,6 +20,7 @@ verbs:
   measure --fault NAME    play a fault several times and measure
   chaos --seed N          random faults for a time, judged from outside
   load                    put it under load, count needless takeovers
+  exclusive --runs N      takeovers of a file system on a shared disk under random faults
 
 ha-monitor lab VERB --help tells more. HA_MONITOR_LAB names the lab, so that several can stand.
 """

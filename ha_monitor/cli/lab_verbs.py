@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from ha_monitor.cli import lab_chaos, lab_load
+from ha_monitor.cli import lab_chaos, lab_exclusive, lab_load
 from ha_monitor.lab import faults
 from ha_monitor.lab.cast import SERVICE_V4, SERVICE_V6, WITNESS
 from ha_monitor.lab.faults import FAULTS, Blow
@@ -95,6 +95,7 @@ def _add_fault_verbs(verbs: Verbs) -> None:
     measured.add_argument("--json", action="store_true", help="the last line is one JSON object")
     measured.set_defaults(run=_measure)
     lab_chaos.add_verb(verbs)
+    lab_exclusive.add_verb(verbs)
 
 
 def _add_blow_options(parser: argparse.ArgumentParser) -> None:
