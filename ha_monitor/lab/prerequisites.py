@@ -64,6 +64,8 @@ PACKAGES = (
     Package("dbus", "the bus over which units are driven in booted hosts", (), True),
     Package("curl", "the README's look at the page, in booted hosts", (), True),
     Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
+    Package("e2fsprogs", "ext4 on the shared disk of exclusive groups, and its checker", (), True),
+    Package("xfsprogs", "xfs there, and its checker", (), True),
     Package("fence-agents", "Debian's own fence agents, of which one is run", (), True),
     Package("keepalived", "another failover program, which the lab plays as well", ("keepalived",), True),
     Package("heartbeat", "the same", ("heartbeat",), only_bench=True),

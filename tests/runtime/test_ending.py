@@ -1,0 +1,160 @@
+"""How an exclusive group is ended: what is asked in which order, and what counts as proof."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from ha_monitor.model import Resource, ResourceKind
+from ha_monitor.runtime.ending import (
+    Ending,
+    Member,
+    Outcome,
+    Pause,
+    Run,
+    ending_steps,
+    is_unit_stopped,
+    member_of,
+)
+from ha_monitor.timebase import MS, SECOND
+
+STOPPED, RUNNING = Outcome(3), Outcome(0)
+
+
+class FakeCgroup:
+    def __init__(self, left=0):
+        self.left, self.kills = left, 0
+
+    def kill(self):
+        self.kills += 1
+
+    def remove(self):
+        self.left -= 1
+        return self.left < 0
+
+    def pids(self):
+        return [42]
+
+
+def member(name):
+    return Member(
+        name,
+        Run(("stop", name), SECOND),
+        Run(("status", name), SECOND),
+        lambda outcome: outcome.code == 3,
+    )
+
+
+def play(steps, answers, rounds=30):
+    """Take the steps; ``answers``: what a line says, by its words; what was asked, in order."""
+    asked = []
+    try:
+        step = next(steps)
+        for _ in range(rounds):
+            asked.append(" ".join(step.argv) if isinstance(step, Run) else step)
+            answer = answers.get(asked[-1]) if isinstance(step, Run) else Outcome(0)
+            step = steps.send(answer.pop(0) if isinstance(answer, list) else answer or Outcome(0))
+    except StopIteration:
+        return asked, True
+    return asked, False
+
+
+BOTH = [member("fs"), member("db")]
+ALL_STOPPED = {"status fs": STOPPED, "status db": STOPPED}
+
+
+def test_it_stops_from_the_last_to_the_first_then_kills_then_proves():
+    cgroup = FakeCgroup()
+    asked, is_done = play(ending_steps(BOTH, cgroup, looks_first=False), ALL_STOPPED)
+    assert asked == ["stop db", "stop fs", "status db", "status fs"]
+    assert is_done
+    assert cgroup.kills == 1
+
+
+def test_what_its_status_calls_stopped_is_not_stopped_again_when_it_looks_first():
+    asked, is_done = play(ending_steps(BOTH, FakeCgroup(), looks_first=True), ALL_STOPPED)
+    assert [line for line in asked if line.startswith("stop")] == []
+    assert is_done
+
+
+def test_a_stop_that_fails_is_followed_by_death_before_the_next_stop():
+    cgroup = FakeCgroup()
+    steps = ending_steps(BOTH, cgroup, looks_first=False)
+    assert next(steps).argv == ("stop", "db")
+    assert steps.send(Outcome(None)).argv == ("stop", "fs")
+    assert cgroup.kills == 1
+
+
+def test_what_is_still_mounted_after_the_killing_is_stopped_again():
+    answers = {"status db": STOPPED, "status fs": [RUNNING, STOPPED]}
+    asked, is_done = play(ending_steps(BOTH, FakeCgroup(), looks_first=False), answers)
+    assert asked == ["stop db", "stop fs", "status db", "status fs", "stop fs", "status fs"]
+    assert is_done
+
+
+def test_it_never_ends_while_a_status_does_not_say_stopped_and_it_says_why():
+    answers = {**ALL_STOPPED, "status fs": RUNNING, "stop fs": Outcome(32, "umount: /san: target is busy.\n")}
+    asked, is_done = play(ending_steps(BOTH, FakeCgroup(), looks_first=False), answers)
+    assert not is_done
+    pauses = [step for step in asked if isinstance(step, Pause)]
+    assert pauses[0].trouble == "fs is not stopped: umount: /san: target is busy."
+
+
+def test_a_status_without_an_answer_proves_nothing():
+    answers = {**ALL_STOPPED, "status db": Outcome(None)}
+    assert play(ending_steps(BOTH, FakeCgroup(), looks_first=False), answers)[1] is False
+
+
+def test_a_process_that_is_left_stands_against_the_proof():
+    asked, is_done = play(ending_steps(BOTH, FakeCgroup(left=2), looks_first=False), ALL_STOPPED)
+    assert is_done
+    assert [s.trouble for s in asked if isinstance(s, Pause)] == ["processes are left: [42]"] * 2
+
+
+def test_a_unit_is_stopped_when_systemd_has_no_cgroup_for_it_any_more():
+    assert is_unit_stopped(Outcome(0, "ActiveState=inactive\nControlGroup=\n"))
+    assert is_unit_stopped(Outcome(0, "ActiveState=failed\nControlGroup=\n"))
+    assert not is_unit_stopped(Outcome(0, "ActiveState=failed\nControlGroup=/system.slice/db.service\n"))
+    assert not is_unit_stopped(Outcome(0, "ActiveState=deactivating\nControlGroup=\n"))
+    assert not is_unit_stopped(Outcome(1, ""))
+    assert not is_unit_stopped(Outcome(None, "ActiveState=inactive\nControlGroup=\n"))
+
+
+def test_a_unit_that_would_not_stop_is_killed_by_systemd_in_its_own_cgroup():
+    unit = member_of(Resource("db", ResourceKind.SYSTEMD, unit="db.service"))
+    stopped = Outcome(0, "ActiveState=inactive\nControlGroup=\n")
+    running = Outcome(0, "ActiveState=active\nControlGroup=/system.slice/db.service\n")
+    steps = ending_steps([unit], FakeCgroup(), looks_first=False)
+    assert next(steps).argv[1:] == ("stop", "db.service")
+    steps.send(Outcome(None))
+    assert steps.send(running).argv[1:] == ("kill", "--kill-who=all", "--signal=SIGKILL", "db.service")
+    assert steps.send(Outcome(0)).argv[1] == "stop"
+    steps.send(Outcome(0))
+    with pytest.raises(StopIteration):
+        steps.send(stopped)
+
+
+class TestWithRealLines:
+    def run_to_end(self, resource, bound_s=20):
+        ending = Ending(ending_steps([member_of(resource)], FakeCgroup(), False), {"WORD": "said"})
+        bound = time.monotonic() + bound_s
+        while not ending.advance(time.monotonic_ns()):
+            assert time.monotonic() < bound
+            time.sleep(0.01)
+
+    def test_lines_run_with_the_environment_and_leave_no_descriptor_open(self, tmp_path):
+        before = len(os.listdir("/proc/self/fd"))
+        line = f"echo $WORD >{tmp_path}/stopped"
+        status = f"test -e {tmp_path}/stopped && exit 3; exit 0"
+        self.run_to_end(Resource("x", ResourceKind.COMMAND, stop=line, status=status))
+        assert (tmp_path / "stopped").read_text() == "said\n"
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_line_that_hangs_is_killed_with_its_children_at_its_time(self, tmp_path):
+        line = f"test -e {tmp_path}/once && exit 0; touch {tmp_path}/once; sleep 600 & sleep 600"
+        began = time.monotonic()
+        resource = Resource("x", ResourceKind.COMMAND, stop=line, status="exit 3", stop_timeout_ns=300 * MS)
+        self.run_to_end(resource)
+        assert 0.3 <= time.monotonic() - began < 20

@@ -1,0 +1,209 @@
+"""The guard's care for exclusive groups, with a clock of the test's own and no process."""
+
+from __future__ import annotations
+
+import pytest
+
+from ha_monitor.model import Watchdog
+from ha_monitor.runtime import exclusive
+from ha_monitor.runtime.exclusive import ExclusiveGroups, longest_end_ns
+from ha_monitor.runtime.watchdog import Feeder
+from ha_monitor.timebase import MS, SECOND
+from tests.core.world import command, pair, www
+
+AT = 1_000 * SECOND
+STOP_WITHIN, TIMEOUT = 5 * SECOND, 2 * SECOND
+
+
+class FakeEnding:
+    """Ends when the test says so."""
+
+    can_end = True
+
+    def __init__(self, *_):
+        self.trouble, self.watched, self.due_ns = "busy", [], None
+
+    def advance(self, _at_ns):
+        return FakeEnding.can_end
+
+
+class Groups:
+    def __init__(self, monkeypatch, **settings):
+        self.told, self.lines, self.voided, self.looks = [], [], 0, []
+        FakeEnding.can_end = True
+        monkeypatch.setattr(exclusive, "Ending", FakeEnding)
+        monkeypatch.setattr(exclusive, "ending_steps", lambda m, c, looks: self.looks.append(looks))
+        monkeypatch.setattr(exclusive.Cgroup, "make", lambda _: None)
+        monkeypatch.setattr(exclusive, "Feeder", self._feeder)
+        group = www(command("db"), exclusive=True, stop_within_ns=STOP_WITHIN)
+        self.config = pair(group, watchdog=Watchdog("/dev/watchdog", TIMEOUT), **settings)
+        self.care = ExclusiveGroups(self.config, "pub2", self.told.append, self._log, self._void)
+
+    def _feeder(self, configured, log, is_needed):
+        return Feeder(configured, log, lambda *_: None, is_needed)
+
+    def _log(self, level, line):
+        self.lines.append((level, line))
+
+    def _void(self):
+        self.voided += 1
+
+    def started(self):
+        """As after a start of the daemon."""
+        self.care.end_all(AT)
+        self.care.feeder.tick = lambda *_: None
+        self.care.tick(AT)
+        self.told.clear()
+        self.looks.clear()
+        return self.care
+
+    def kinds(self):
+        return [m["kind"] for m in self.told]
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    return Groups(monkeypatch)
+
+
+def test_a_guard_that_has_just_started_proves_before_it_believes(groups):
+    groups.care.feeder.tick = lambda *_: None
+    assert not groups.care.is_clean
+    assert not groups.care.may_feed(AT)
+    groups.care.end_all(AT)
+    groups.care.tick(AT)
+    assert groups.looks == [True]
+    assert groups.care.is_clean
+
+
+def test_a_lease_that_is_renewed_is_left_alone(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    assert groups.kinds() == ["group-guarded"]
+    for at in range(10):
+        care.take_lease("www", AT + (at + 2) * SECOND, False, AT + at * SECOND)
+        care.tick(AT + at * SECOND)
+    assert groups.looks == []
+
+
+def test_a_lease_that_is_not_renewed_is_ended_without_a_look_first(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    care.tick(AT + SECOND)
+    assert groups.looks == []
+    care.tick(AT + SECOND + 1)
+    assert groups.looks == [False]
+    assert groups.told[-1] == {"kind": "group-ended", "group": "www", "is_ended": True, "detail": ""}
+    assert care.is_clean
+
+
+def test_the_core_may_ask_for_the_proof_of_a_stop_that_it_carried_out(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    care.take_end("www", AT + 1)
+    care.tick(AT + 2)
+    assert groups.looks == [True]
+    assert groups.told[-1]["is_ended"]
+
+
+def test_the_watchdog_is_fed_for_as_long_as_a_reset_would_still_be_in_time(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    end_by_ns = AT + SECOND + int(STOP_WITHIN * 0.999)
+    assert care.may_feed(end_by_ns - TIMEOUT)
+    assert not care.may_feed(end_by_ns - TIMEOUT + 1)
+    care.tick(AT + 2 * SECOND)
+    FakeEnding.can_end = True
+    care.tick(AT + 3 * SECOND)
+    assert care.may_feed(AT + 100 * SECOND), "proved ended: nothing is left to protect"
+
+
+def test_what_is_not_ended_in_time_is_told_once_and_tried_on(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    for at in range(1, 20):
+        care.tick(AT + at * SECOND)
+    failures = [m for m in groups.told if m["kind"] == "group-ended"]
+    assert failures == [{"kind": "group-ended", "group": "www", "is_ended": False, "detail": "busy"}]
+    FakeEnding.can_end = True
+    care.tick(AT + 20 * SECOND)
+    assert groups.told[-1]["is_ended"]
+
+
+def test_a_new_lease_waits_for_the_end_of_the_one_before(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.tick(AT + 2 * SECOND)
+    groups.told.clear()
+    care.take_lease("www", AT + 5 * SECOND, True, AT + 2 * SECOND)
+    assert groups.told == []
+    FakeEnding.can_end = True
+    care.tick(AT + 3 * SECOND)
+    assert groups.kinds() == ["group-ended", "group-guarded"]
+    assert not care.is_clean
+
+
+def test_a_lease_that_ended_meanwhile_is_not_guarded(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.tick(AT + 2 * SECOND)
+    care.take_lease("www", AT + 3 * SECOND, True, AT + 2 * SECOND)
+    FakeEnding.can_end = True
+    care.tick(AT + 4 * SECOND)
+    assert groups.told[-1]["kind"] == "group-ended"
+    assert care.is_clean
+
+
+def test_a_core_that_takes_its_lease_up_again_interrupts_nothing(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    care.take_lease("www", AT + 2 * SECOND, True, AT + SECOND)
+    assert groups.kinds() == ["group-guarded"] * 2
+    assert groups.looks == []
+
+
+def test_a_lease_won_after_the_last_one_ran_out_unseen_begins_with_an_end(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    care.take_lease("www", AT + 9 * SECOND, True, AT + 2 * SECOND)
+    assert groups.looks == [False]
+    care.tick(AT + 2 * SECOND)
+    assert groups.kinds() == ["group-guarded", "group-ended", "group-guarded"]
+
+
+def test_renewals_of_a_group_on_its_way_out_do_not_bring_it_back(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.take_end("www", AT + 1)
+    care.take_lease("www", AT + 2 * SECOND, False, AT + 2)
+    FakeEnding.can_end = True
+    care.tick(AT + 3)
+    care.take_lease("www", AT + 3 * SECOND, False, AT + 4)
+    assert care.is_clean
+    assert groups.kinds() == ["group-guarded", "group-ended"]
+
+
+def test_a_group_that_may_not_be_owned_here_is_ended_as_soon_as_it_is_asked(monkeypatch):
+    groups = Groups(monkeypatch)
+    care = ExclusiveGroups(groups.config, "mon", groups.told.append, groups._log, groups._void)
+    care.take_end("www", AT)
+    assert groups.told[-1]["is_ended"]
+    assert care.is_clean
+    assert care.may_feed(AT)
+
+
+def test_the_guard_wakes_when_a_lease_ends(groups):
+    care = groups.started()
+    assert care.due_ns() is None
+    care.take_lease("www", AT + 700 * MS, True, AT)
+    assert care.due_ns() == AT + 700 * MS
+
+
+def test_the_longest_end_is_that_of_the_slowest_exclusive_group(groups):
+    assert longest_end_ns(groups.config) == STOP_WITHIN
+    assert longest_end_ns(pair()) == 0
