@@ -85,5 +85,4 @@ HEARTBEAT = Program(
     stop=_stop,
     switch=_switch,
     unrest=_unrest,
-    settle_s=150.0,
 )
