@@ -19,9 +19,10 @@ from ha_monitor.publish.shapes import (
     state,
     words,
 )
-from ha_monitor.publish.words import SINK_STATES, word_of
+from ha_monitor.publish.words import SINK_STATES, WATCHDOG_STATES, word_of
 
 FORGED = ("tag", "key", "size", "version")  # reasons of refused packets, see the wire's PacketRejected
+UNCOVERED = ("none", "missing", "failing")  # states of the watchdog
 FOREIGN = ("cluster", "sender", "receiver", "link")
 
 
@@ -36,6 +37,15 @@ def _ready_says(s: Subject) -> str:
     return "could take a group over" if is_ready(s.row) else (s.row.eligible_reason or "not ready")
 
 
+def _protection_says(s: Subject) -> str:
+    says = s.view.protection_detail or "the kernel enforces the Lease"
+    if s.view.watchdog in UNCOVERED:
+        says += "; no watchdog: exclusive data is not covered when guard and core die at once"
+    elif s.view.watchdog == "withheld":
+        says += f"; the watchdog is not fed any more: {s.view.watchdog_detail}"
+    return says
+
+
 def _sum_of(s: Subject, reasons: tuple[str, ...]) -> int:
     return sum(s.view.rejected.get(reason, 0) for reason in reasons)
 
@@ -47,9 +57,7 @@ def _sink_says(s: Subject) -> str:
 
 HA_NODE_SELF = Service("HA node", SELF, _self_says, is_parent=True)
 HA_READY = Service("HA standby ready", SELF_NODE, _ready_says)
-HA_PROTECTION_SELF = Service(
-    "HA protection", SELF_NODE, lambda s: s.view.protection_detail or "the kernel enforces the Lease"
-)
+HA_PROTECTION_SELF = Service("HA protection", SELF_NODE, _protection_says)
 HA_TIMING = Service(
     "HA timing", SELF, lambda s: f"worst stall {s.view.stall_max_ms} ms in a Lease of {s.view.lease_ms} ms"
 )
@@ -279,6 +287,41 @@ SELF_NODE_FACTS: tuple[Fact, ...] = (
             hold_s=30,
         ),
         label="level",
+    ),
+    state(
+        "ha.node.watchdog",
+        HA_PROTECTION_SELF,
+        "Watchdog",
+        "What resets this Node when nothing else ends its exclusive groups; not needed where it owns none.",
+        "HA watchdog",
+        lambda s: s.view.watchdog or "not needed",
+        alarm(
+            Is(WATCHDOG_STATES["none"]),
+            "no watchdog covers the exclusive data",
+            MILD,
+            "The promise does not hold for it when guard and core die at once: configure [watchdog].",
+            hold_s=60,
+        ),
+        alarm(
+            Is(WATCHDOG_STATES["missing"]),
+            "the configured watchdog cannot be used",
+            POOR,
+            "The reason stands in the journal: load the driver's module, or mend [watchdog].",
+            hold_s=60,
+        ),
+        alarm(
+            Is(WATCHDOG_STATES["failing"]),
+            "the watchdog takes no food",
+            GRAVE,
+            "This Node will be reset: look at the driver, move its groups away.",
+        ),
+        alarm(
+            Is(WATCHDOG_STATES["withheld"]),
+            "an exclusive group did not end in time",
+            GRAVE,
+            "This Node will be reset. Find out afterwards what kept the group from stopping.",
+        ),
+        label="watchdog",
     ),
 )
 

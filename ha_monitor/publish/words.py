@@ -45,6 +45,16 @@ RESOURCE_STATES = {
 TRANSITION_KINDS = {"planned": 0, "failure": 1, "drill": 2, "failback": 3, "operator": 4}
 PROTECTIONS = {"best effort": 0, "user-space Lease": 1, "kernel Lease": 2, "watchdog": 3, "fencing": 4}
 FENCE_STATES = {"idle": 0, "waiting": 1, "running": 2, "fenced": 3, "failed": 4}
+# What keeps exclusive data from two writers when guard and core die at once.
+WATCHDOG_STATES = {
+    "not needed": 0,
+    "fed": 1,
+    "closed": 2,
+    "none": 3,
+    "missing": 4,
+    "failing": 5,
+    "withheld": 6,
+}
 SINK_STATES = {"ok": 0, "backlog": 1, "down": 2}
 
 VALUE_MAPS: Mapping[str, Mapping[str, int]] = {
@@ -59,6 +69,7 @@ VALUE_MAPS: Mapping[str, Mapping[str, int]] = {
     "HA protection": PROTECTIONS,
     "HA fence state": FENCE_STATES,
     "HA sink state": SINK_STATES,
+    "HA watchdog": WATCHDOG_STATES,
 }
 
 
