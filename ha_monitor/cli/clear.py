@@ -25,13 +25,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """0 when nothing of the group is blocked here any more, and it is not held."""
     before = group_of(client.fetch_view(), args.group)
-    if not _asks(before):
+    if not _asks(before) and before.eligible:
         raise ControlError(f"nothing of group {args.group} is blocked on this Node, and it is not held")
     client.order("clear-block", group=args.group)
     if wait_until(lambda view: not _asks(group_of(view, args.group)), 5.0) is None:
         raise ControlError(f"group {args.group} is still blocked or held after 5 s")
     if _blocked(before):
         print(f"group {args.group} counts as stopped on this Node")
+    if not before.eligible:
+        print(f"group {args.group}: this Node no longer stands back because it failed here before")
     if before.hold != "none":
         print(f"group {args.group} is no longer held on {before.hold_node}")
     return 0

@@ -94,8 +94,16 @@ class Holding:
         return True
 
     def clear(self, at_ns: int, who: str = "") -> bool:
-        """An operator has looked; False if there was nothing to answer."""
-        return self.is_held and self.take(HoldNote(self.note.number + 1), at_ns, who)
+        """An operator has looked, or a hold is over; False if there was nothing to answer.
+
+        An operator's word also ends this Node's own hold-down: it was mended, and may be tried again.
+        """
+        was_held_down = bool(self.hold_down.reason)
+        if who:
+            self.hold_down.forgive()
+        if self.is_held:
+            return self.take(HoldNote(self.note.number + 1), at_ns, who)
+        return bool(who) and was_held_down
 
     def _log(self, was_held: bool, who: str) -> None:
         name = self.spec.name

@@ -188,6 +188,18 @@ def test_the_higher_note_counts_and_a_hold_beats_its_own_end_of_the_same_number(
     assert holding.note == HoldNote(4, Hold.MOVES, 1)
 
 
+def test_clear_on_a_node_that_was_mended_ends_its_standing_back_at_once():
+    world = web(Run.OWNER)
+    crash(world, "pub2")
+    world.run(2)
+    assert world.owners() == ["pub3"]
+    assert not world["pub2"].group.eligible
+    world.order("pub3", ev.BlockCleared("www", "alice"))
+    assert not world["pub2"].group.eligible
+    world.order("pub2", ev.BlockCleared("www", "alice"))
+    assert world["pub2"].group.eligible
+
+
 # Livelock
 
 

@@ -51,3 +51,18 @@ def _of_outside(views: Mapping[str, View | None], answering: Mapping[str, str | 
             owner = next((g.owner for g in view.groups if g.name == group), "") if view else host
             if owner != host:
                 yield f"{host} answers for group {group}, but {name} says that {owner or 'nobody'} owns it"
+
+
+def questions(views: Mapping[str, View | None]) -> list[tuple[str, str, str]]:
+    """Node, group and reason wherever an operator would say ``ha-monitor clear`` without looking far.
+
+    A group whose stop has failed is not among them: that must not happen to a service that can be stopped.
+    """
+    nodes = {name: view for name, view in views.items() if view is not None and view.role == "node"}
+    return [
+        (name, group.name, group.eligible_reason if group.hold == "none" else group.hold)
+        for name, view in nodes.items()
+        for group in view.groups
+        if group.hold != "none" or not group.eligible
+        if all(resource.state != "blocked" for resource in group.resources)
+    ]

@@ -98,7 +98,9 @@ class Stall:
 
 
 def is_a_move(told: Told) -> bool:
-    """Whether service was interrupted or went elsewhere: taking up what one holds is neither."""
+    """Whether service was interrupted or went elsewhere: taking up what one holds is no move."""
+    if told.cause in ("held", "livelock"):
+        return False
     return told.cause != "daemon-restarted" or told.old != told.new
 
 

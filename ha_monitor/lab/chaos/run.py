@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,10 +21,12 @@ from ha_monitor.lab.chaos.watch import Watch
 from ha_monitor.lab.daemons import Daemons
 from ha_monitor.lab.problems import LabError
 from ha_monitor.model import TIMINGS
+from ha_monitor.view import View
 
 HEALTHY_WITHIN_S = 30.0
 SINK_WITHIN_S = 20.0  # its couriers try again after 6 s at most
 _MOMENTS_NS = 5_000_000_000
+_OPERATOR_S = 1.5
 _COMES_UP_NS = 60_000_000_000
 _POLL_S = 0.1
 _STRIKES_OVER_S = 240.0
@@ -124,14 +126,24 @@ class ChaosRun:
                     raise LabError("a strike or its healing does not end")
 
     def _wait_healthy(self) -> Healed:
-        began = time.monotonic()
+        began = answered = time.monotonic()
         while True:
-            reasons = health.unrest(self._stage.views(), self._owners())
+            views = self._stage.views()
+            reasons = health.unrest(views, self._owners())
+            if reasons and time.monotonic() > answered + _OPERATOR_S:
+                answered = time.monotonic()
+                self._answer(views)
             after_s = round(time.monotonic() - began, 2)
             if not reasons or after_s > HEALTHY_WITHIN_S:
                 return Healed(after_s, reasons)
             self._read_on()
             time.sleep(_POLL_S)
+
+    def _answer(self, views: Mapping[str, View | None]) -> None:
+        """So many faults in so short a time call for an operator, who finds all mended and says so."""
+        for name, group, why in health.questions(views):
+            self._record.note("operator", host=name, group=group, why=why)
+            self._stage.answer(name, group)
 
     def _judge_up_to_now(self) -> dict[str, Any]:
         now_ns = time.monotonic_ns()

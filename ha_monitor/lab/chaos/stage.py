@@ -125,6 +125,13 @@ class Stage:
         with ThreadPoolExecutor(len(VOTERS)) as pool:
             return dict(zip(VOTERS, pool.map(self.view, VOTERS), strict=True))
 
+    def answer(self, name: str, group: str) -> None:
+        """``ha-monitor clear``: an operator has looked at a group that asks, or a Node that stands back."""
+        path = self.lab.host(name).path(_RUN_DIR) / paths.control_socket().name
+        with contextlib.suppress(ControlError):
+            line = json.dumps({"order": "clear-block", "group": group}).encode() + b"\n"
+            client.ask(path, line, _STATUS_TIMEOUT_S)
+
     # What was told, and what should have been
 
     def told(self) -> list[Told]:

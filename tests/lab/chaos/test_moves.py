@@ -79,6 +79,7 @@ def test_taking_up_what_one_holds_is_no_move():
     assert not is_a_move(told("daemon-restarted", "pub2", "pub2"))
     assert is_a_move(told("daemon-restarted", "pub2", "pub3"))
     assert is_a_move(told("lease-lost", "pub2", "pub2"))
+    assert not is_a_move(told("held", "pub2", "pub2"))
 
 
 def test_a_long_stall_beside_a_silence_excuses_it_and_nothing_else():
