@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ha_monitor.lab.chaos import moves, plants
+from ha_monitor.lab.chaos import moves, plants, report
 from ha_monitor.lab.chaos.catalog import CATALOG, Named, chosen
 from ha_monitor.lab.chaos.plan import Plan, Round
-from ha_monitor.lab.chaos.record import Record, played
+from ha_monitor.lab.chaos.record import RECORDS, Record, played, rounds
 from ha_monitor.lab.chaos.run import ChaosRun, chaos_watch
 from ha_monitor.lab.chaos.stage import WATCHED, Stage
 from ha_monitor.lab.lab import Lab
@@ -42,6 +42,7 @@ def add_verb(verbs: Any) -> None:
     )
     parser.add_argument("--plant", nargs="+", choices=list(plants.PLANTS), default=[], help="plant a failure")
     parser.add_argument("--table", action="store_true", help="print which faults explain which moves")
+    parser.add_argument("--report", action="store_true", help="sum up the records below --results")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     parser.set_defaults(run=run)
 
@@ -58,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
     if args.table:
         print(moves.table_text())
         return 0
+    if args.report:
+        print(report.text(rounds(args.results.glob(RECORDS))))
+        return 0
     lab = Lab()
     if lab.is_up():
         raise LabError(f"lab {lab.name} is up: chaos brings up its own; name another one with HA_MONITOR_LAB")
@@ -73,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
         if args.plant:
             plants.play(chaos, stage, args.plant)
         else:
-            rounds = _missing(plan, named, args) if args.each else plan.rounds()
-            chaos.play(rounds, args.length)
+            drawn = _missing(plan, named, args) if args.each else plan.rounds()
+            chaos.play(drawn, args.length)
         if chaos.verdict.exit_code:
             stage.keep_journals(record.path)
     return _tell(chaos, record, as_json=args.json)
@@ -83,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _missing(plan: Plan, named: dict[str, Named], args: argparse.Namespace) -> Iterator[Round]:
     """Single plays of what was played least, until each was played often enough; other labs count."""
     while True:
-        done = played(args.results.glob("*[0-9].jsonl"))
+        done = played(args.results.glob(RECORDS))
         least = min(named, key=lambda name: done[name])
         if done[least] >= args.each:
             return

@@ -66,6 +66,8 @@ PACKAGES = (
     Package("openssh-server", "the README's scp between booted hosts", ("ssh",), True),
     Package("e2fsprogs", "ext4 on the shared disk of exclusive groups, and its checker", (), True),
     Package("xfsprogs", "xfs there, and its checker", (), True),
+    Package("gcc", "the library that steps one lab host's wall clock", (), True),
+    Package("libc6-dev", "the same", (), True),
     Package("fence-agents", "Debian's own fence agents, of which one is run", (), True),
     Package("keepalived", "another failover program, which the lab plays as well", ("keepalived",), True),
     Package("heartbeat", "the same", ("heartbeat",), only_bench=True),

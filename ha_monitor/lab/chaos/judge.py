@@ -14,6 +14,8 @@ from ha_monitor.lab.chaos.record import Record
 from ha_monitor.lab.chaos.spans import Change
 from ha_monitor.lab.chaos.watch import Watch
 
+UNEXPECTED = "UNEXPECTED"
+
 
 @dataclass
 class Verdict:
@@ -109,6 +111,7 @@ class Judge:
         self.verdict.double_kernel_ns += kernel_ns
         return {
             "changes": [self._plain(change) for change in changes],
+            "untold": len(missing),
             "outage_ms": round(seen.probe.longest_gap_ns(from_ns, until_ns) / 1e6),
             "double_observer_ms": round(observer_ns / 1e6, 1),
             "double_kernel_ms": round(kernel_ns / 1e6, 1),
@@ -143,7 +146,7 @@ class Judge:
             return {**plain, "why": f"beside a stall: {stall}"}
         self.verdict.unexpected_takeovers += 1
         self._wrong(f"unexpected: {one.cause}: {one.sentence}")
-        return {**plain, "why": "UNEXPECTED"}
+        return {**plain, "why": UNEXPECTED}
 
     def _wrong(self, text: str) -> None:
         self._record.note("WRONG", text=text)

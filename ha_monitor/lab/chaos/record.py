@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+RECORDS = "*[0-9].jsonl"  # beside them lie the journals of runs that failed
+
 
 class Record:
     """Appends one line for each happening, with the seconds since the beginning; several threads may."""

@@ -1,9 +1,19 @@
 """Which faults explain which moves."""
 
+from pathlib import Path
+
 import pytest
 
 from ha_monitor.lab.chaos.ledger import Told
-from ha_monitor.lab.chaos.moves import HEALING_NS, InForce, Stall, excuse, explanation, is_a_move
+from ha_monitor.lab.chaos.moves import (
+    HEALING_NS,
+    InForce,
+    Stall,
+    excuse,
+    explanation,
+    is_a_move,
+    table_text,
+)
 from ha_monitor.model import Cause
 
 S = 1_000_000_000
@@ -88,3 +98,8 @@ def test_a_long_stall_beside_a_silence_excuses_it_and_nothing_else():
     assert not excuse(told("switchover-ordered"), [stall], S)
     assert not excuse(told("node-silent", at_s=12.0), [stall], S)
     assert not excuse(told("node-silent"), [Stall("processor 0", 9 * S, round(9.4 * S))], S)
+
+
+def test_the_documentation_has_the_table():
+    page = Path(__file__).parents[3] / "docs" / "chaos.md"
+    assert table_text() in page.read_text()
