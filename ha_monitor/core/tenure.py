@@ -85,7 +85,8 @@ class Tenure:
         self.arming: int = 0  # sending number that the kernel was asked for
         self.candidacy = Candidacy(situation, spec, self.seeker, self.passage)
         self._releases: list[tuple[int, Release]] = []  # (beats to go, message)
-        self._is_adopting = False
+        self._adopting_until_ns = 0  # what a former core of this Node held ends then; 0: there is nothing
+        self._is_taken_up = False  # won in time: no transition, service was not touched
         self._is_told = True
 
     # What happens
@@ -96,8 +97,8 @@ class Tenure:
             return
         held = self.situation.seat.held(self.spec.name, at_ns)
         if held is not None and held[0] == self.situation.me.index:
-            self._is_adopting = True
-            self.passage.owner = self.situation.me.name
+            self._adopting_until_ns = at_ns + held[2]
+            self.passage.owner, self.passage.epoch = self.situation.me.name, held[1]
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
             self._take(self.seeker.reclaim(at_ns), at_ns)
         elif self.spec.exclusive and self.situation.me.name in self.spec.prefer:
@@ -175,6 +176,7 @@ class Tenure:
             return
         is_stopping, cause = report.state is GroupState.STOPPING, self._cause()
         self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
+        self._adopting_until_ns = 0  # too late: another Node has it
         self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
         self.candidacy.successor_named = NO_RELEASE
         if self.runner.state is GroupState.MOVING:
@@ -201,11 +203,12 @@ class Tenure:
                 return self._arm(sending, timeout_ns, at_ns)
             case Prepared():
                 self._learn_of_owner(at_ns)
-                self.runner.prepare(self._is_adopting)
+                self.runner.prepare(self._is_adopting(at_ns))
                 return self.seeker.resume(at_ns)
             case Won(ballot, sending, end_ns):
                 self.passage.won_ns = at_ns
-                self._is_told = False
+                self._is_told, self._is_taken_up = False, self._is_adopting(at_ns)
+                self._adopting_until_ns = 0
                 self.hold_down.end()
                 self.history.see(self.situation.me.name, ballot, False, self._cause(), at_ns)
                 self.runner.win(ballot, sending, end_ns, at_ns)
@@ -244,7 +247,7 @@ class Tenure:
         if self.runner.is_owner and self.spec.name != REPORTER:
             self.situation.log(f"group {self.spec.name}: closed here ({cause.value})", "warning")
             self.history.see_end(self.situation.me.name, self.runner.epoch, cause, at_ns)
-        self._is_adopting = False
+        self._adopting_until_ns = 0
         self._is_told = True
         self.passage.released_cause = None
         self.runner.lose(at_ns)
@@ -279,7 +282,11 @@ class Tenure:
         return self.candidacy.may_seek(at_ns) and self._may_serve(at_ns)
 
     def _is_out_of_the_question(self, at_ns: int) -> bool:
-        return not self._is_adopting and not self._may_serve(at_ns)
+        return not self._is_adopting(at_ns) and not self._may_serve(at_ns)
+
+    def _is_adopting(self, at_ns: int) -> bool:
+        """Whether a former core of this Node still holds the Lease, as far as is known here."""
+        return at_ns < self._adopting_until_ns
 
     def _may_serve(self, at_ns: int) -> bool:
         """Eligible, or as good as every other Node that is here: none of them reaches a ping target."""
@@ -290,7 +297,7 @@ class Tenure:
         """Why this Node should not serve the group, "" if it may."""
         if self.spec.name == REPORTER:
             return "stopping" if self.situation.is_stopping else ""
-        is_owner = self.runner.is_owner or self._is_adopting
+        is_owner = self.runner.is_owner or self._is_adopting(at_ns)
         # Whom nobody could stand in for stands back for a moment only.
         is_alone = self.holding.is_frozen_here or not self.candidates()
         health = self.situation.health(self.hold_down.reason_at(at_ns, is_alone), is_owner, at_ns)
@@ -355,7 +362,7 @@ class Tenure:
             self._releases.append((RELEASE_REPEATS, release))
         self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
         self.history.see_end(self.situation.me.name, ballot, leaving.cause, at_ns)
-        self._is_adopting = False
+        self._adopting_until_ns = 0
         self.candidacy.successor_named = leaving.successor
         if leaving.successor < 0 and self.spec.name != REPORTER:
             name = self.situation.me.name
@@ -390,11 +397,11 @@ class Tenure:
         self._is_told = True
         name = self.situation.me.name
         passage, epoch = self.passage, self.runner.epoch
-        was_adopting, self._is_adopting = self._is_adopting, False
+        is_taken_up, self._is_taken_up = self._is_taken_up, False
         cause = self._cause()
         self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
-            if was_adopting:
+            if is_taken_up:
                 self.situation.log(f"group {self.spec.name}: taken up again, service not touched")
             else:
                 self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))

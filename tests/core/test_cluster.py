@@ -312,6 +312,41 @@ def test_a_restarted_core_adopts_what_its_voter_still_grants_and_the_address_sta
     assert causes(world) == [Cause.CLUSTER_STARTED]
 
 
+def test_a_restarted_core_that_came_too_late_tells_the_next_time_that_it_gets_the_group(world):
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    seat = world["pub2"].seat
+    world["pub2"].open.clear()  # by the kernel, when its window ends
+    for peer in ("pub3", "mon"):
+        world.separate("pub2", peer)
+    world.start_again("pub2", seat=seat)  # it prepares, and nobody hears it
+    world.run(4)
+    assert world.owners() == ["pub3"]
+    world.cut.clear()
+    world.run(2)
+    world.order("pub3", ev.SwitchOrdered(1, "www", "pub2", "alice"))
+    world.run(2)
+    assert world.owners() == ["pub2"]
+    assert causes(world)[-1] is Cause.SWITCHOVER_ORDERED
+
+
+def test_a_restarted_core_that_wins_only_after_its_lease_had_ended_tells_so(world):
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    seat = world["pub2"].seat
+    world["pub2"].open.clear()  # by the kernel, when its window ends
+    for peer in ("pub3", "mon"):
+        world.separate("pub2", peer)
+    world.separate("pub3", "mon")
+    world.start_again("pub2", seat=seat)
+    world.run(4)
+    assert world.owners() == []
+    world.cut.clear()
+    world.separate("pub2", "pub3")
+    world.separate("pub3", "mon")
+    world.run(4)
+    assert world.owners() == ["pub2"]
+    assert causes(world)[-1] is Cause.LEASE_LOST
+
+
 def test_a_restarted_core_keeps_the_group_while_it_has_not_looked_at_the_service_yet():
     world = World(pair(www(vip(), command("nginx", Run.EVERYWHERE))))
     world.run(4)

@@ -63,6 +63,6 @@ def questions(views: Mapping[str, View | None]) -> list[tuple[str, str, str]]:
         (name, group.name, group.eligible_reason if group.hold == "none" else group.hold)
         for name, view in nodes.items()
         for group in view.groups
-        if group.hold != "none" or not group.eligible
+        if group.hold != "none" or "failed" in group.eligible_reason
         if all(resource.state != "blocked" for resource in group.resources)
     ]

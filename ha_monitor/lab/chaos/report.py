@@ -67,8 +67,9 @@ def text(rounds: Iterable[Mapping[str, Any]]) -> str:
         for name in {struck["fault"] for struck in entry["struck"]} & set(sums):
             sums[name].add(entry)
     total = (
-        f"{number} faults in {every.alone + every.beside} rounds: double ownership {every.double_observer_ms:g} ms"
-        f" by the observer and {every.double_kernel_ms:g} ms by the kernels, {every.lost} transitions lost,"
+        f"{number} faults in {every.alone + every.beside} rounds:"
+        f" double ownership {every.double_observer_ms:g} ms by the observer and"
+        f" {every.double_kernel_ms:g} ms by the kernels, {every.lost} transitions lost,"
         f" {every.unexpected} unexpected moves, {every.unhealthy} rounds that did not end well."
     )
     return "\n".join([_HEAD, *(its.row(name) for name, its in sums.items()), "", total])
