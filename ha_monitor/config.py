@@ -13,7 +13,7 @@ import json
 import tomllib
 from pathlib import Path
 
-from ha_monitor.config_exclusive import read_watchdog
+from ha_monitor.config_exclusive import check_votes, read_watchdog
 from ha_monitor.config_fencing import decide_quorum, read_fencing, read_quorum
 from ha_monitor.config_groups import read_groups, read_nagios, read_zabbix
 from ha_monitor.config_table import Table, address, duration, name_like, one_of, whole_number
@@ -107,6 +107,7 @@ def _read(top: Table) -> ClusterConfig | None:
     watchdog = read_watchdog(top.table("watchdog"))
     names = [node.name for node in nodes]
     groups = read_groups(_needed(top, "groups", "at least one group"), names, watchdog)
+    check_votes(groups, quorum, top)
     nagios, zabbix = _publish(top.table("publish"))
     top.finish()
     if top.errors:

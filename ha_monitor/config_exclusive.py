@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from ha_monitor.config_table import Table, Unfit, duration, file_path
-from ha_monitor.model import Group, Watchdog
+from ha_monitor.model import Group, Quorum, Watchdog
 from ha_monitor.timebase import SECOND, format_duration
 
 WATCHDOG_DEFAULT_NS = 10 * SECOND
@@ -30,6 +30,16 @@ def read_watchdog(table: Table | None) -> Watchdog | None:
     timeout_ns = table.take("timeout", whole_seconds, WATCHDOG_DEFAULT_NS)
     table.finish()
     return Watchdog(device, timeout_ns)
+
+
+def check_votes(groups: Sequence[Group], quorum: Quorum, top: Table) -> None:
+    """Exclusive data needs a majority, or a fence: in a pair that pings, both may own a group."""
+    if quorum is Quorum.PING:
+        for group in groups:
+            if group.exclusive:
+                expected = "in a cluster whose quorum can be trusted"
+                hint = 'with quorum = "ping" both Nodes may own it: name a Witness, or fence devices'
+                top.report(f"[groups.{group.name}] exclusive", "true", expected, hint)
 
 
 def read_exclusive(table: Table, group: Group, watchdog: Watchdog | None) -> Group:

@@ -25,6 +25,8 @@ a = { lan = "192.0.2.1" }
 b = { lan = "192.0.2.2" }
 [witness]
 c = "192.0.2.3"
+[watchdog]
+zzz = 1
 [groups.g]
 zzz = 1
 resources = [
@@ -61,7 +63,7 @@ def known_settings():
     with pytest.raises(ConfigErrors) as caught:
         parse_config(EVERYWHERE_UNKNOWN.encode())
     lists = re.findall(r"'zzz' is not a setting of ha-monitor; known here: (.*)", str(caught.value))
-    assert len(lists) == 9
+    assert len(lists) == 10
     return {name for one in lists for name in one.split(", ")}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ha_monitor import client, paths
+from ha_monitor.cli.check_exclusive import check_exclusive
 from ha_monitor.cli.check_fencing import check_fencing, check_quorum
 from ha_monitor.cli.check_host import check_addresses, check_kernel, check_ports, check_realtime
 from ha_monitor.cli.check_services import check_limits, check_resources, check_sinks
@@ -66,6 +67,7 @@ def _findings(*, is_offline: bool) -> Iterable[Finding]:
     if voter and not voter.is_witness:
         yield from check_kernel(config)
         yield from check_resources(config, found_here, is_running=bool(pid) or view is not None)
+        yield from check_exclusive(config, voter)
     if not is_offline:
         yield from check_sinks(config)
     yield from check_limits(config)

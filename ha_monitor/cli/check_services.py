@@ -191,6 +191,8 @@ def check_limits(config: ClusterConfig) -> Iterable[Finding]:
             for resource in group.resources
             if resource.run is Run.OWNER and resource.kind is not ResourceKind.VIP
         ]
+        if group.exclusive:
+            continue  # see check_exclusive
         if not group.addresses:
             what = f"[groups.{group.name}] has no vip: nothing makes a frozen old Owner unreachable"
             yield warning(what, "the promise covers what is reached through a vip")
@@ -198,5 +200,5 @@ def check_limits(config: ClusterConfig) -> Iterable[Finding]:
             names = ", ".join(alone)
             yield note(
                 f'[groups.{group.name}] {names} with run = "owner": on a frozen old Owner it may still run,'
-                " unreachable, until that Node wakes; nothing here guards data that must have one writer"
+                " unreachable, until that Node wakes; data that must have one writer needs exclusive = true"
             )
