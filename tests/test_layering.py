@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": {*NOUNS, "publish", "paths"},
     "provision": {*NOUNS, "publish", "paths", *CONFIG, "plain"},
     "runtime": {*NOUNS, *PURE, "paths", "net", "agents", "fence", "sinks", *CONFIG},
-    "sim": {*NOUNS, "core", "wire", "publish"},
+    "sim": {*NOUNS, "core", "wire", "publish", *CONFIG},
     "lab": {*NOUNS, "paths", "client", "publish", "provision", "plain", *CONFIG},
     "cli": {
         *NOUNS,

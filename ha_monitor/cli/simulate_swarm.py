@@ -8,11 +8,13 @@ import os
 import sys
 
 from ha_monitor.errors import UsageError
+from ha_monitor.sim.shrink import shrink
 from ha_monitor.sim.swarm import Outcome, play_all, play_world
 from ha_monitor.sim.worlds import SOUND, WORLDS, Job, make, plants, world_of
 
 SEEDS = 100
-TOLD_MAX = 5  # violations that are told in full
+PLANT_SEEDS = 200  # a planted bug is looked for in so many, until it is found
+TOLD_MAX = 3  # violations that are told in full
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +22,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help=f"how many seeds to play (default {SEEDS})")
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="K", help="the first of them")
     parser.add_argument("--seed", type=int, metavar="K", help="this one only, with its trace")
+    parser.add_argument("--faults", type=_numbers, metavar="N,N", help="of that seed only these faults")
     parser.add_argument("--world", choices=WORLDS, help="play every seed there (default: most in the first)")
     parser.add_argument("--plant", default=SOUND, metavar="NAME", help="plant a bug that must be found")
     parser.add_argument("--plants", action="store_true", help="list the bugs that can be planted")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--json", action="store_true", help="seeds, events and violations as the last line")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return () if text == "none" else tuple(map(int, text.split(",")))
 
 
 def is_wanted(_args: argparse.Namespace) -> bool:
@@ -42,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     if args.seed is not None:
         outcomes = [_play_traced(jobs[0])]
     else:
-        processes = args.jobs or len(os.sched_getaffinity(0))
-        outcomes = _play_told(jobs, min(processes, len(jobs)))
+        processes = min(args.jobs or len(os.sched_getaffinity(0)), len(jobs))
+        is_hunt = args.plant != SOUND and args.seeds is None
+        outcomes = _play_told(jobs, processes, is_hunt)
     return _tell(outcomes, args.json)
 
 
@@ -51,11 +59,11 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     known = [note.name for note in plants(args.world or "")]
     if args.plant not in (SOUND, *known):
         raise UsageError(f"--plant: {args.plant!r} is not one of {', '.join(sorted(set(known)))}")
-    count = SEEDS if args.seeds is None else args.seeds
+    count = (SEEDS if args.plant == SOUND else PLANT_SEEDS) if args.seeds is None else args.seeds
     if args.seed is None and count < 1:
         raise UsageError(f"--seeds: {count} where a number from 1 upwards should stand")
     seeds = range(args.first, args.first + count) if args.seed is None else (args.seed,)
-    return [Job(args.world or world_of(seed, args.plant), seed, args.plant) for seed in seeds]
+    return [Job(args.world or world_of(seed, args.plant), seed, args.plant, args.faults) for seed in seeds]
 
 
 def play(job: Job) -> Outcome:
@@ -68,20 +76,37 @@ def _play_traced(job: Job) -> Outcome:
     world.trace = _print
     outcome = play_world(world)
     if outcome.broken:
-        _print(outcome.broken)
+        _tell_broken(job, outcome)
     return outcome
 
 
-def _play_told(jobs: list[Job], processes: int) -> list[Outcome]:
-    """Every outcome; the first violations are told as they come."""
-    outcomes = []
+def _play_told(jobs: list[Job], processes: int, is_hunt: bool) -> list[Outcome]:
+    """Every outcome, a hunt's up to the first find; the first violations are told as they come."""
+    outcomes: list[Outcome] = []
     told = 0
-    for outcome in play_all(play, jobs, processes):
+    for job, outcome in zip(jobs, play_all(play, jobs, processes), strict=True):
         outcomes.append(outcome)
         if outcome.broken and told < TOLD_MAX:
             told += 1
-            _print(outcome.broken)
+            _tell_broken(job, outcome)
+        if outcome.broken and is_hunt:
+            break
     return outcomes
+
+
+def _tell_broken(job: Job, outcome: Outcome) -> None:
+    """What broke, the command that replays it, and the few faults that it takes."""
+    _print(outcome.broken)
+    _print(f"  replay: {job.command()}")
+    if job.only is not None:
+        return
+    shrunk = shrink(lambda only: make(job._replace(only=None if only is None else tuple(only))))
+    count = f"{len(shrunk.only)} of {shrunk.of} faults" if shrunk.only else f"none of {shrunk.of} faults"
+    _print(f"  what it takes ({count}, after {shrunk.plays} plays):")
+    for line in shrunk.lines:
+        _print(f"  {line}")
+    _print(f"  {shrunk.broken}")
+    _print(f"  replay of that alone: {job._replace(only=shrunk.only).command()}")
 
 
 def _tell(outcomes: list[Outcome], is_json: bool) -> int:

@@ -47,6 +47,7 @@ class Peer:
     report: NodeReport = field(default_factory=NodeReport)
     reported_at_ns: int = 0  # last packet that names our own life
     report_sent_ns: int = 0  # by the peer's clock, to tell which of two reports is newer
+    report_echo_ns: int = 0  # by our own clock: when we sent the last packet that it knew as it reported
     changes: list[tuple[NodeState, NodeState]] = field(default_factory=list)
 
     def hear(self, heartbeat: Heartbeat, arrived_ns: int, self_index: int, is_mutual: bool) -> bool:
@@ -55,7 +56,7 @@ class Peer:
         if is_reborn:
             self.incarnation = heartbeat.incarnation
             self.report = NodeReport()
-            self.report_sent_ns = 0
+            self.report_sent_ns = self.report_echo_ns = 0
             for watch in self.links.values():
                 watch.begin_anew()
         heard = {(h.voter, h.link): h.is_heard for h in heartbeat.report.heard}
@@ -64,6 +65,7 @@ class Peer:
             self.reported_at_ns = max(self.reported_at_ns, arrived_ns)
             if heartbeat.sent_ns >= self.report_sent_ns:  # else overtaken by a newer one on another Link
                 self.report_sent_ns = heartbeat.sent_ns
+                self.report_echo_ns = max(self.report_echo_ns, heartbeat.echo_sent_ns)
                 self._take_report(heartbeat.report)
         return is_reborn
 

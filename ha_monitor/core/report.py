@@ -72,7 +72,8 @@ def make_view(core: ClusterCore, at_ns: int) -> View:
         config_match=digests <= {config.digest},
         version=core.speech.version,
         version_match=versions <= {core.speech.version},
-        reporter=core.tenures[REPORTER].passage.owner,
+        # Who held it last must not go on speaking for the cluster: two would tell different things.
+        reporter=owner_of(core.tenures[REPORTER], at_ns)[0],
         reporter_changes=core.reporter_changes,
         maintenance=MaintenanceView(
             is_on=situation.in_maintenance(at_ns),
@@ -238,8 +239,24 @@ def _owner_by_hearsay(tenure: Tenure, at_ns: int) -> tuple[str, GroupState, Ball
 
 def holders(tenure: Tenure, at_ns: int) -> int:
     """How many Nodes say that they have the group's addresses open."""
-    reports = [p.group(tenure.spec.name) for p in tenure.situation.node_peers if p.is_mutual(at_ns)]
-    return bool(tenure.runner.opened) + sum(1 for r in reports if r is not None and r.is_open)
+    peers = [p for p in tenure.situation.node_peers if p.is_mutual(at_ns)]
+    return bool(tenure.runner.opened) + sum(1 for p in peers if _has_open(tenure, p))
+
+
+def _has_open(tenure: Tenure, peer: Peer) -> bool:
+    """Whether it says so, and can know of the highest Epoch that is known here.
+
+    What was said under a lower Epoch and comes late, or as a guard's last word, is of the past: "two Owners"
+    is told only of a Node that has heard from here since then and still has its addresses open.
+    """
+    report, passage = peer.group(tenure.spec.name), tenure.passage
+    if report is None or not report.is_open:
+        return False
+    is_held = tenure.seeker.phase is Phase.HELD
+    known, since_ns = passage.epoch, passage.epoch_since_ns
+    if is_held and tenure.seeker.ballot > known:
+        known, since_ns = tenure.seeker.ballot, passage.won_ns
+    return report.epoch >= known or peer.report_echo_ns > since_ns
 
 
 def _group(core: ClusterCore, tenure: Tenure, at_ns: int) -> GroupView:

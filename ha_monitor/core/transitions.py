@@ -49,6 +49,7 @@ class Passage:
 
     owner: str = ""  # the last Owner known
     epoch: Ballot = NO_BALLOT
+    epoch_since_ns: int = 0  # since when this Epoch is known
     last_sign_ns: int = 0  # latest packet of that Owner
     stopping_ns: int = 0  # when it first said that it stops the group
     released_ns: int = 0
@@ -61,7 +62,7 @@ class Passage:
         is_news = owner != self.owner
         self.last_sign_ns = at_ns
         if is_news or epoch != self.epoch:
-            self.owner, self.epoch = owner, epoch
+            self.owner, self.epoch, self.epoch_since_ns = owner, epoch, at_ns
             self.stopping_ns = self.released_ns = 0
             self.released_cause = None
         if is_stopping and not self.stopping_ns:

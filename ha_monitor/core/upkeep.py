@@ -15,12 +15,14 @@ def keep_resources(situation: Situation, runner: GroupRunner, is_seeking: bool, 
     if situation.in_maintenance(at_ns) or situation.is_stopping or not is_able:
         return
     is_up = runner.state in (GroupState.RUNNING, GroupState.DEGRADED)
+    is_broken = False  # something left of here is down: what follows it waits until that is up again
     for record in runner.records.values():
         if record.is_address:
             continue
-        if record.is_everywhere or is_up:
+        if record.is_everywhere or (is_up and not is_broken):
             _restart(situation, runner, record, at_ns)
-        elif runner.state is GroupState.STOPPED and not is_seeking:
+            is_broken = is_broken or (record.must_stop and record.state is not ResourceState.RUNNING)
+        elif not is_up and runner.state is GroupState.STOPPED and not is_seeking:
             _stop_stray(situation, runner, record, at_ns)
 
 

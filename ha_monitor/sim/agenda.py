@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ha_monitor.model import CLOCK_DRIFT
 from ha_monitor.timebase import SECOND
@@ -66,6 +66,14 @@ class HostClock:
         while self.own_ns(true) < own_ns:
             true += 1
         return true
+
+    def stopped(self, length_ns: int) -> HostClock:
+        """The same clock after it stood still for a while."""
+        return replace(self, offset_ns=self.offset_ns - int(length_ns * self.rate))
+
+    def booted(self, true_ns: int, since_ns: int) -> HostClock:
+        """The same machine's clock after a boot that began ``since_ns`` ago."""
+        return replace(self, offset_ns=since_ns - int(true_ns * self.rate))
 
     def timer_ns(self, length_ns: int) -> int:
         """How long a timer of the kernel truly takes."""

@@ -2,91 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ha_monitor.core import events as ev
 from ha_monitor.core.bids import ballot_floor
+from ha_monitor.core.leases import Phase
 from ha_monitor.core.voter import VoterSeat
-from ha_monitor.messages import MaintenanceNote, Release
-from ha_monitor.model import Ballot, Cause
+from ha_monitor.messages import Release
+from ha_monitor.model import Cause, ClusterConfig
 from ha_monitor.sim.agenda import HostClock
 from ha_monitor.sim.core_process import CoreProcess, Datagram, draw_incarnation
+from ha_monitor.sim.disk import Disk
+from ha_monitor.sim.guard import Guard
 from ha_monitor.sim.kernel import Kernel
 from ha_monitor.sim.services import Services
+from ha_monitor.timebase import SECOND
 
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_world import ClusterWorld
 
+BOOT_NS = 5 * SECOND  # how old the Lease clock is when a daemon starts
+NIC_MAX = 64  # packets that a machine finds when it wakes up
+
 
 @dataclass
-class Disk:
-    """What survives a power cut: written beside the work, never waited for."""
+class Woken:
+    """A Lease that a machine held when it was put to sleep, kernel and all: outside the promise's condition.
 
-    counter: int = 0
-    is_standby: bool = False
-    maintenance: MaintenanceNote = field(default_factory=lambda: MaintenanceNote(0))
-    maintenance_end_ns: int = 0  # true time
+    It counts until the machine has heard a higher Epoch, or was granted another sending after it woke.
+    """
 
-    def take_maintenance(self, note: MaintenanceNote, now_ns: int) -> None:
-        """Remember until when it lasts."""
-        self.maintenance, self.maintenance_end_ns = note, now_ns + note.remaining_ns
-
-    def maintenance_note(self, now_ns: int) -> MaintenanceNote:
-        """The note as it stands now."""
-        note = self.maintenance
-        return MaintenanceNote(note.number, max(0, self.maintenance_end_ns - now_ns), note.why, note.who)
-
-
-class Guard:
-    """The parent process. Its steps after a core's death come one by one, with room for a stall between."""
-
-    def __init__(self, host: ClusterHost) -> None:
-        self.host = host
-        self.goodbye: tuple[tuple[int, str, bytes], ...] = ()
-        self.releases: tuple[tuple[str, Ballot], ...] = ()
-        self.released: tuple[tuple[str, Ballot], ...] = ()  # for the next core's own voter
-        self.is_busy = False
-
-    def core_died(self) -> None:
-        """The core is reaped."""
-        self.is_busy = True
-        self._step(list(self.host.world.plant.guard_steps(self)))
-
-    def _step(self, steps: list[str]) -> None:
-        if not steps or self.host.guard is not self:
-            return
-        getattr(self, f"_{steps[0]}")()
-        self.host.world.agenda.after(self.host.world.draw_delay(), lambda: self._step(steps[1:]))
-
-    def _close(self) -> None:
-        groups = {group for group, _ in self.releases}
-        for group in self.host.world.config.groups:
-            for resource in group.addresses if group.name in groups else ():
-                self.host.kernel.close(resource.name)
-
-    def _say_goodbye(self) -> None:
-        for receiver, link, packet in self.goodbye:
-            self.host.world.send(self.host.index, receiver, link, packet)
-        self.released = self.releases if self.goodbye else ()
-        self.goodbye, self.releases = (), ()
-
-    def _start(self) -> None:
-        self.is_busy = False
-        if self.host.process is None:
-            self.host.start_core()
-
-    def watch(self) -> None:
-        """A core that did not run for two Leases is hung."""
-        process, world = self.host.process, self.host.world
-        if process is None or self.is_busy:
-            return
-        if world.agenda.now_ns - process.ran_ns > world.plant.hang_patience_ns(world.config.timing.lease_ns):
-            if world.plant.reaps:
-                self.host.end_core()
-                self.core_died()
-            else:
-                self._step(["close", "say_goodbye"])
+    woke_ns: int  # true time
+    sending: int  # the highest that was taken before
 
 
 class ClusterHost:
@@ -95,21 +44,39 @@ class ClusterHost:
     def __init__(self, world: ClusterWorld, index: int, clock: HostClock) -> None:
         self.world = world
         self.index = index
+        self.config = world.config
+        self.next_config = world.config  # what the next start of a core finds on disk
         self.voter = world.config.voters[index]
         self.name = self.voter.name
         self.clock = clock
-        self.disk = Disk()
-        self.services = Services(world.config, world.agenda, world.rng, self._tell)
+        self.wall_step_ns = 0  # how far somebody has set the wall clock
+        self.boots = 0
+        self._asleep_since_ns = -1
+        self._when_awake: list[Callable[[], None]] = []
+        self.disk = Disk(self.later)
+        self.services = Services(world.config, world.agenda, world.rng, self._tell, self.later)
         self.strangers: dict[str, str] = {}
         self.tmpfs: bytes | None = None
         self.is_tmpfs_full = False
         self.timeout_ns = 0  # for the planted bug that writes the kernel's timeout late
-        self.boots = 0
         self.is_on = False
         self.is_stopped = False  # by an operator
+        self.woken: dict[str, Woken] = {}  # by group
         self.process: CoreProcess | None = None
         self.kernel = Kernel(world.agenda, clock)
         self.guard = Guard(self)
+
+    def later(self, delay_ns: int, do: Callable[[], None]) -> None:
+        """Plan something that this machine does itself: not while it sleeps, nor after its power failed."""
+        boots = self.boots
+
+        def run() -> None:
+            if self.is_frozen:
+                self._when_awake.append(run)
+            elif boots == self.boots:
+                do()
+
+        self.world.agenda.after(delay_ns, run)
 
     # Power and processes
 
@@ -117,13 +84,20 @@ class ClusterHost:
         """Boot, and start the daemon."""
         if self.is_on:
             return
+        if self.boots:
+            self.clock = self.clock.booted(self.world.agenda.now_ns, BOOT_NS)
         self.is_on, self.boots, self.tmpfs = True, self.boots + 1, None
+        self.disk.lose_unsynced()
         self.start_daemon()
 
     def power_off(self) -> None:
         """All processes, the kernel and tmpfs are gone at once."""
         self.end_core()
         self.is_on, self.tmpfs, self.guard = False, None, Guard(self)
+        self.boots += 1
+        self._asleep_since_ns = -1
+        self._when_awake.clear()
+        self.woken.clear()
         self.kernel = Kernel(self.world.agenda, self.clock)
         self.services.power_off()
 
@@ -132,36 +106,50 @@ class ClusterHost:
         if self.is_on and self.process is None and not self.guard.is_busy:
             self.is_stopped = False
             self.guard = Guard(self)
+            self.disk.write_through(hold_ns=max(self.disk.memory.hold_ns, self.next_config.timing.lease_ns))
             self.start_core()
 
     def start_core(self) -> None:
         """A new life of the core; its voter goes on with what tmpfs remembers."""
-        world, rng = self.world, self.world.rng
+        world = self.world
+        self._take_configuration(self.next_config)
         now_ns = self.clock.own_ns(world.agenda.now_ns)
-        floor = max(self.disk.counter, ballot_floor(world.wall_ns()))
+        floor = max(self.disk.memory.counter, ballot_floor(self.wall_ns()))
         seat = self._take_seat(now_ns, floor)
         for group, ballot in self.guard.released:
             seat.answer(self.index, Release(group, ballot, -1, Cause.DAEMON_DIED), now_ns)
         self.guard.released = ()
         if not self.is_tmpfs_full:
             self.tmpfs = seat.dump()
-        self.process = CoreProcess(self, seat, draw_incarnation(rng), floor)
+        self.process = CoreProcess(self, seat, draw_incarnation(world.rng), floor)
+        world.plant.began(self.process)
         self.process.plan(world.agenda.now_ns)
         if not self.voter.is_witness:
             self.services.probe_all()
         world.note(self.name, "core starts")
 
+    def _take_configuration(self, config: ClusterConfig) -> None:
+        if config is self.config:
+            return
+        old = {r.name for group in self.config.groups for r in group.addresses}
+        new = {r.name for group in config.groups for r in group.addresses}
+        self.config = config
+        self.voter = config.voters[self.index]
+        self.disk.write(hold_ns=max(self.disk.memory.hold_ns, config.timing.lease_ns))
+        self.services.configure(config)
+        for name in old - new:
+            self.kernel.close(name)
+
     def _take_seat(self, now_ns: int, floor: int) -> VoterSeat:
-        lease_ns, boot = self.world.config.timing.lease_ns, f"boot-{self.boots}"
+        plant, hold_ns, boot = self.world.plant, self.disk.memory.hold_ns, f"boot-{self.boots}"
         if self.tmpfs is not None:
             try:
-                return self.world.plant.seat.load(self.tmpfs, self.index, lease_ns, boot)
+                return plant.seat.load(self.tmpfs, self.index, hold_ns, boot)
             except ValueError:
                 self.world.note(self.name, "the voter's state is damaged")
-        until_ns = 0 if self.world.is_first_start else now_ns + self.world.plant.abstain_leases * lease_ns
-        return self.world.plant.seat(
-            self.index, draw_incarnation(self.world.rng), until_ns, floor, lease_ns, boot
-        )
+        until_ns = 0 if self.world.is_first_start else now_ns + plant.abstain_leases * hold_ns
+        incarnation = draw_incarnation(self.world.rng)
+        return plant.seat(self.index, incarnation, until_ns, floor, hold_ns, boot)
 
     def end_core(self) -> None:
         """The core's process is gone, whatever it was doing."""
@@ -176,9 +164,10 @@ class ClusterHost:
             self.guard.core_died()
 
     def kill_all(self) -> None:
-        """SIGKILL to guard and core together."""
+        """SIGKILL to guard and core together; what the guard had not written yet is lost."""
         self.end_core()
         self.guard = Guard(self)
+        self.disk.lose_unsynced()
 
     def core_exited(self, code: int) -> None:
         """The core ended because it was asked to: an operator's stop, or a planned restart."""
@@ -189,11 +178,55 @@ class ClusterHost:
         else:
             self.start_core()
 
+    # A machine that sleeps as a whole
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the whole machine stands still: a virtual machine that was suspended."""
+        return self._asleep_since_ns >= 0
+
+    def freeze(self) -> None:
+        """Put the machine to sleep, kernel and all."""
+        if self.is_on and not self.is_frozen:
+            self._asleep_since_ns = self.world.agenda.now_ns
+            self.kernel.freeze()
+
+    def thaw(self, knows: bool = False) -> None:
+        """Wake it up. ``knows``: its Lease clock has gone on, as in a laptop and not in a virtual machine."""
+        if not self.is_frozen:
+            return
+        now_ns = self.world.agenda.now_ns
+        slept_ns, self._asleep_since_ns = now_ns - self._asleep_since_ns, -1
+        self.kernel.thaw()
+        if not knows:
+            self.clock = self.clock.stopped(slept_ns)
+        self._note_woken(now_ns)
+        waiting, self._when_awake = self._when_awake, []
+        for do in waiting:
+            do()
+        if self.process is not None:
+            self.process.slept(slept_ns)
+
+    def _note_woken(self, now_ns: int) -> None:
+        if self.process is None:
+            return
+        own_ns = self.clock.own_ns(now_ns)
+        for name, tenure in self.process.core.tenures.items():
+            if tenure.seeker.phase is Phase.HELD:
+                self.woken[name] = Woken(now_ns, own_ns)  # sendings never run ahead of the Lease clock
+
     # What reaches the core
+
+    def wall_ns(self) -> int:
+        """This machine's wall clock."""
+        return self.world.wall_ns() + self.wall_step_ns
 
     def deliver(self, source: int, link: str, packet: bytes) -> None:
         """A packet reaches a socket of the host."""
-        if self.process is not None:
+        if self.is_frozen:
+            if len(self._when_awake) < NIC_MAX:
+                self._when_awake.append(lambda: self.deliver(source, link, packet))
+        elif self.process is not None:
             arrived_ns = self.clock.own_ns(self.world.agenda.now_ns)
             self.process.post(Datagram(source, link, packet, arrived_ns))
 

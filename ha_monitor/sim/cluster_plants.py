@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from ha_monitor.core import actions as ac
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat
-from ha_monitor.sim.network import Weather
-from ha_monitor.timebase import SECOND
+from ha_monitor.sim.faults import Mix
 
 if TYPE_CHECKING:
-    from ha_monitor.sim.cluster_host import Guard
     from ha_monitor.sim.cluster_swarm import Climate
     from ha_monitor.sim.core_process import CoreProcess
+    from ha_monitor.sim.guard import Guard
 
 
 class ClusterPlant:
@@ -30,6 +29,9 @@ class ClusterPlant:
     def climate(self, drawn: Climate) -> Climate:
         """A bug may need a certain world to show."""
         return drawn
+
+    def began(self, process: CoreProcess) -> None:
+        """A core was made and has not run yet."""
 
     def arm(self, process: CoreProcess, action: ac.ArmWindow) -> None:
         """The kernel's timer runs from before the asking."""
@@ -67,7 +69,7 @@ class NoAbstention(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Memory gets lost while Nodes are apart."""
-        return replace(drawn, faults=("forget", "cut", "partition", "power"))
+        return replace(drawn, mix=Mix(("forget", "cut", "partition", "power")))
 
 
 @_planted
@@ -78,7 +80,7 @@ class GoodbyeFirst(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Cores crash in good weather."""
-        return replace(drawn, weather=Weather(), faults=("crash",))
+        return replace(drawn, mix=Mix(("crash",)))
 
     def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  one signature
         """The wrong order."""
@@ -94,7 +96,7 @@ class GoodbyeForTheSlow(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Cores stand still."""
-        return replace(drawn, faults=("pause", "hang"), stall=0.003)
+        return replace(drawn, mix=Mix(("pause", "hang"), stumbles=20))
 
     def hang_patience_ns(self, lease_ns: int) -> int:
         """Impatient too."""
@@ -109,7 +111,7 @@ class LateTimeout(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Somebody must be able to take over during the stall."""
-        return replace(drawn, weather=Weather(), faults=("service",), stall=0.0)
+        return replace(drawn, mix=Mix(("service",)))
 
     def arm(self, process: CoreProcess, action: ac.ArmWindow) -> None:
         """Only remember how long."""
@@ -143,8 +145,8 @@ class ReleaseClearsAny(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Leases are released and won again, and packets come late."""
-        weather = Weather(late=0.2, late_ns=2 * SECOND, doubled=0.5)
-        return replace(drawn, weather=weather, faults=("switch", "crash", "restart"))
+        mix = Mix(("switch", "crash", "restart"), ("lateness", "doubling"), replays=30)
+        return replace(drawn, mix=mix)
 
 
 @_planted
@@ -156,7 +158,7 @@ class AbstainsForGood(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Everybody loses its memory sooner or later."""
-        return replace(drawn, faults=("forget", "power"))
+        return replace(drawn, mix=Mix(("forget", "power")))
 
 
 @_planted
@@ -175,7 +177,7 @@ class StartsUnordered(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Nothing else is wrong."""
-        return replace(drawn, weather=Weather(), faults=("service",), stall=0.0)
+        return replace(drawn, mix=Mix(("service",)))
 
     def activate(self, process: CoreProcess, action: ac.ActivateWindow) -> None:
         """Do nothing, which is the bug."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ha_monitor.core import actions as ac
-from ha_monitor.core.leases import Phase
-from ha_monitor.model import Ballot, ClusterConfig, Resource, ResourceKind, ResourceState, Run
+from ha_monitor.model import ClusterConfig
 from ha_monitor.sim.agenda import Agenda, HostClock
 from ha_monitor.sim.checks import (
-    EpochCheck,
     RateCheck,
-    SafetyBroken,
     check_owner_everywhere,
     check_single_answer,
     check_single_lease,
@@ -26,6 +23,8 @@ from ha_monitor.sim.cluster_host import ClusterHost
 from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.core_process import CoreProcess
 from ha_monitor.sim.network import Network
+from ha_monitor.sim.order import check_start_order, check_stop_order
+from ha_monitor.sim.watch import LeaseWatch
 from ha_monitor.timebase import MS, SECOND
 
 WALL_NS = 1_700_000_000 * SECOND
@@ -45,19 +44,22 @@ class ClusterWorld:
         self.rejected: Counter[str] = Counter()
         self.trace: Callable[[str], None] | None = None
         self.events = 0
-        self.stall = 0.0  # chance of standing still between two steps
         self.is_first_start = True
-        self.epochs = EpochCheck()
         self.rate = RateCheck(config.timing.interval_ns)
-        self._epochs_held: dict[tuple[str, str], Ballot] = {}
         self.hosts = [ClusterHost(self, v.index, self._clock()) for v in config.voters]
         self.nodes = [host for host in self.hosts if not host.voter.is_witness]
-        self.addresses = [
-            (group.name, resource.name) for group in config.groups for resource in group.addresses
-        ]
+        self.addresses = addresses_of(config)
+        self.leases = LeaseWatch(self)
+        self._kernel_changes = 0
+        self._lease_changes = 0
 
     def _clock(self) -> HostClock:
         return STEADY
+
+    @property
+    def now_ns(self) -> int:
+        """True time."""
+        return self.agenda.now_ns
 
     def __getitem__(self, name: str) -> ClusterHost:
         return next(host for host in self.hosts if host.name == name)
@@ -71,7 +73,7 @@ class ClusterWorld:
 
     def _probe_services(self) -> None:
         for host in self.nodes:
-            if host.is_on:
+            if host.is_on and not host.is_frozen:
                 host.services.probe_all()
             host.guard.watch()
         self.agenda.after(SECOND // 2, self._probe_services)
@@ -93,15 +95,18 @@ class ClusterWorld:
         self.network.send(source, target, link, packet)
 
     def wall_ns(self) -> int:
-        """The wall clock, the same on every host."""
+        """The wall clock where nobody has set it."""
         return WALL_NS + self.agenda.now_ns
 
     def draw_delay(self) -> int:
         """How long the guard stands still between two steps."""
         return MS
 
-    def draws_stall(self, process: CoreProcess) -> None:
+    def stumbles(self, process: CoreProcess) -> None:
         """A process may stand still between two instructions."""
+
+    def look(self, process: CoreProcess) -> None:
+        """A view was due and may be looked at."""
 
     def note(self, host: str, text: object) -> None:
         """Tell the trace, if anybody listens."""
@@ -122,10 +127,18 @@ class ClusterWorld:
     # Checks
 
     def check(self) -> None:
-        """Safety, after each step of a process and each thing that happens to it."""
+        """Safety, after each step of a process and each thing that happens to it.
+
+        Time alone only closes: without anything new in a kernel or in a core there is nothing to look at.
+        """
         self.events += 1
-        check_single_answer(self.answering())
-        check_single_lease(self.holding())
+        kernels = sum([host.kernel.changes for host in self.nodes])
+        if kernels != self._kernel_changes:
+            self._kernel_changes = kernels
+            check_single_answer(self.leases.without_woken(self.answering()))
+        if self.leases.changes != self._lease_changes:
+            self._lease_changes = self.leases.changes
+            check_single_lease(self.holding())
 
     def answering(self) -> dict[str, list[str]]:
         """Whose kernels answer for each service address."""
@@ -135,67 +148,51 @@ class ClusterWorld:
         }
 
     def holding(self) -> dict[str, list[str]]:
-        """Whose cores hold an unexpired Lease by their own clocks."""
-        return {
-            group.name: [host.name for host in self.nodes if self._holds(host, group.name)]
-            for group in self.config.groups
-        }
+        """Whose cores hold an unexpired Lease by their own clocks, those from before a sleep left out."""
+        groups = dict.fromkeys(name for host in self.nodes for name in self.leases.held_by(host))
+        return {group: self.leases.holders(group) for group in groups}
 
-    def _holds(self, host: ClusterHost, group: str) -> bool:
-        if host.process is None or host.process.core.is_stopped:
-            return False
-        seeker = host.process.core.tenures[group].seeker
-        return seeker.phase is Phase.HELD and seeker.end_ns > host.process.now_ns()
-
-    def watch_leases(self, process: CoreProcess) -> None:
-        """After a step: a ballot that was not held before is a new Epoch."""
-        for name, tenure in process.core.tenures.items():
-            key = (process.host.name, name)
-            ballot = tenure.seeker.ballot
-            if tenure.seeker.phase is Phase.HELD and self._epochs_held.get(key) != ballot:
-                self._epochs_held[key] = ballot
-                self.epochs.won(name, ballot)
+    def stepped(self, process: CoreProcess, actions: Sequence[ac.Action]) -> None:
+        """After a step of a core."""
+        self.leases.stepped(process, actions)
+        self.check_decided(process.host, actions)
 
     def check_decided(self, host: ClusterHost, actions: Iterable[ac.Action]) -> None:
-        """What runs on the Owner alone is ordered to start only under the Lease, at the time of deciding.
-
-        A process that stands still before it passes the order on starts a service late: the promise covers
-        what is reached through the address, and no more.
-        """
-        starts = (action for action in actions if isinstance(action, ac.StartResource))
-        for start in starts:
-            if self._spec(start).run is Run.OWNER and not self._holds(host, start.group):
-                raise SafetyBroken(f"{host.name} starts {start.resource} without its group's Lease")
-
-    def _spec(self, action: ac.StartResource) -> Resource:
-        return next(r for r in self.config.group(action.group).resources if r.name == action.resource)
+        """What an action orders is allowed by the Lease, at the time of deciding."""
+        self.leases.check_decided(host, actions)
 
     def check_order(self, host: ClusterHost, action: ac.StartResource) -> None:
         """What runs on the Owner alone starts after everything left of it."""
-        group = self.config.group(action.group)
-        if self._spec(action).run is Run.EVERYWHERE:
-            return
-        names = [resource.name for resource in group.resources]
-        for earlier in group.resources[: names.index(action.resource)]:
-            if earlier.kind is ResourceKind.VIP:
-                is_up = host.kernel.is_activated(earlier.name)
-            else:
-                is_up = host.services.states[earlier.name] is ResourceState.RUNNING
-            if not is_up:
-                raise SafetyBroken(f"{host.name} starts {action.resource} before {earlier.name} is up")
+        check_start_order(host, action)
+
+    def check_stop_order(self, host: ClusterHost, action: ac.StopResource) -> None:
+        """What is stopped stops after everything right of it."""
+        check_stop_order(host, action)
+
+    def check_transition(self, host: ClusterHost, action: ac.ReportTransition) -> None:
+        """Who is told to be the new Owner holds the Lease under that Epoch."""
+        self.leases.check_transition(host, action)
 
     def check_everyone_served(self) -> None:
-        """Liveness: each address is answered by exactly one host."""
-        check_owner_everywhere(self.answering())
+        """Liveness: each address is answered by exactly one host, each group held by exactly one."""
+        configured = {name for _, name in addresses_of(self.config)}
+        check_owner_everywhere({a: hosts for a, hosts in self.answering().items() if a in configured})
+        check_owner_everywhere({g.name: self.leases.holders(g.name) for g in self.config.groups})
 
     def heal(self) -> None:
         """Everything is on, connected, awake and willing again."""
         self.network.cut.clear()
         for host in self.hosts:
             host.is_tmpfs_full = False
+            host.thaw()
             if host.process is not None:
                 host.process.wake()
             elif not host.is_on:
                 host.power_on()
             else:
                 host.start_daemon()
+
+
+def addresses_of(config: ClusterConfig) -> list[tuple[str, str]]:
+    """Every service address: its group and its name."""
+    return [(group.name, resource.name) for group in config.groups for resource in group.addresses]

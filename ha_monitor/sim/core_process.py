@@ -17,7 +17,7 @@ from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
 from ha_monitor.core.cluster import ClusterCore
 from ha_monitor.errors import PacketRejected
-from ha_monitor.messages import Release, TransitionNote
+from ha_monitor.messages import Heartbeat, Release, TransitionNote
 from ha_monitor.sim.cast import KEY
 from ha_monitor.timebase import MS
 from ha_monitor.wire.seal import Endpoint, Keyring, Opener, Sealer
@@ -40,6 +40,14 @@ class Datagram:
     arrived_ns: int
 
 
+class Look:
+    """A view is due: it is made between two events, after what is due on the own Lease."""
+
+
+LOOK = Look()
+Item = Datagram | ev.Event | Look
+
+
 class CoreProcess:
     """A core, its end of the wire, and what it is about to do."""
 
@@ -50,9 +58,9 @@ class CoreProcess:
         self.stalled_until_ns = 0
         self.ran_ns = world.agenda.now_ns  # true time of the last step, for the guard
         self.dropped = 0
-        memory = host.disk
+        memory = host.disk.memory
         self.core = ClusterCore(
-            world.config,
+            host.config,
             host.index,
             incarnation,
             self.now_ns(),
@@ -62,16 +70,20 @@ class CoreProcess:
             memory.maintenance_note(world.agenda.now_ns),
         )
         self._endpoint = self._make_endpoint(incarnation)
-        self._inbox: deque[Datagram | ev.Event] = deque()
+        self._inbox: deque[Item] = deque()
         self._taken: deque[ev.Event] = deque()
         self._events: deque[ev.Event] = deque()  # answers that come before anything else
         self._actions: deque[ac.Action] = deque()
         self._answers: list[ev.Event] = []
         self._is_mute = False
         self._planned_ns = -1  # true moment of the next run, -1 if none
+        self._deadline_ns = self.core.next_deadline_ns
+        self._settled: set[str] = (
+            set()
+        )  # groups whose Lease from before a sleep is over once all is carried out
 
     def _make_endpoint(self, incarnation: int) -> Endpoint:
-        config, index = self.world.config, self.host.index
+        config, index = self.host.config, self.host.index
         keyring = Keyring({1: KEY}, 1)
         opener = Opener(
             config.name,
@@ -90,7 +102,7 @@ class CoreProcess:
         """The own Lease clock."""
         return self.host.clock.own_ns(self.world.agenda.now_ns)
 
-    def post(self, item: Datagram | ev.Event) -> None:
+    def post(self, item: Item) -> None:
         """Something arrives; beyond the bound it is lost, as in a full socket."""
         if not self.is_alive:
             return
@@ -128,16 +140,26 @@ class CoreProcess:
         while self._may_step() and self._step():
             self.ran_ns = self.world.agenda.now_ns
             self.world.check()
-            self.world.draws_stall(self)
-        if not self.is_alive:
-            return
+            self.world.stumbles(self)
+        if not self.is_alive or self.host.is_frozen:
+            return  # `slept` goes on
         if self.stalled_until_ns > self.world.agenda.now_ns:
             self.plan(self.stalled_until_ns)
         elif not self.core.is_stopped:
-            self.plan(self.host.clock.true_ns(self.core.next_deadline_ns))
+            self.plan(self.host.clock.true_ns(self._deadline_ns))
 
     def _may_step(self) -> bool:
-        return self.is_alive and self.stalled_until_ns <= self.world.agenda.now_ns
+        is_awake = self.stalled_until_ns <= self.world.agenda.now_ns and not self.host.is_frozen
+        return self.is_alive and is_awake
+
+    def slept(self, length_ns: int) -> None:
+        """The whole machine slept so long; go on from where it stands."""
+        now_ns = self.world.agenda.now_ns
+        if self.stalled_until_ns > now_ns - length_ns:
+            self.stalled_until_ns += length_ns
+        self.ran_ns += length_ns
+        self._planned_ns = -1
+        self.plan(now_ns)
 
     def _step(self) -> bool:
         """One instruction of the loop; False when there is nothing to do."""
@@ -146,11 +168,13 @@ class CoreProcess:
         elif self._answers:
             self._events.extendleft(reversed(self._answers))
             self._answers.clear()
+        elif self._settled:
+            self._forget_sleep()
         elif self.core.is_stopped:
             return False
         elif self._events:
             self._feed(self._events.popleft())
-        elif self.core.next_deadline_ns <= self.now_ns():
+        elif self._deadline_ns <= self.now_ns():
             self._feed(ev.DeadlinePassed())
         elif self._taken:
             self._feed(self._taken.popleft())
@@ -162,12 +186,38 @@ class CoreProcess:
 
     def _feed(self, event: ev.Event) -> None:
         self._is_mute = False
+        if self.host.woken and isinstance(event, ev.HeartbeatReceived):
+            self._note_higher(event.heartbeat)
         actions = self.core.step(event, self.now_ns())
-        self.world.watch_leases(self)
-        self.world.check_decided(self.host, actions)
+        self._deadline_ns = self.core.next_deadline_ns
+        self.world.stepped(self, actions)
         self._actions.extend(actions)
 
-    def _take(self, item: Datagram | ev.Event) -> None:
+    def _note_higher(self, heartbeat: Heartbeat) -> None:
+        """Rule 6: what is claimed under a higher Epoch ends a Lease from before a sleep at once.
+
+        By somebody who knows this life: what cannot be told from a packet of long ago counts for nothing.
+        """
+        if heartbeat.hears_incarnation != self.core.situation.incarnation:
+            return
+        for report in heartbeat.report.groups:
+            tenure = self.core.tenures.get(report.group)
+            if tenure is not None and report.epoch > tenure.seeker.ballot:
+                self._settled.add(report.group)
+
+    def _forget_sleep(self) -> None:
+        for group in self._settled:
+            self.host.woken.pop(group, None)
+        self._settled.clear()
+
+    def over(self, group: str) -> None:
+        """The core let go of a Lease from before a sleep: it must be closed once all is carried out."""
+        self._settled.add(group)
+
+    def _take(self, item: Item) -> None:
+        if isinstance(item, Look):
+            self.world.look(self)
+            return
         if not isinstance(item, Datagram):
             self._taken.append(item)
             return
@@ -233,6 +283,7 @@ class CoreProcess:
         return []
 
     def _stop_resource(self, action: ac.StopResource) -> list[ev.Event]:
+        self.world.check_stop_order(self.host, action)
         self.host.services.stop(action.resource, action.operation_id)
         return []
 
@@ -241,11 +292,11 @@ class CoreProcess:
         return []
 
     def _save_epoch(self, action: ac.SaveEpoch) -> list[ev.Event]:
-        self.host.disk.counter = max(self.host.disk.counter, action.counter)
+        self.host.disk.write(counter=max(self.host.disk.memory.counter, action.counter))
         return []
 
     def _save_standby(self, action: ac.SaveStandby) -> list[ev.Event]:
-        self.host.disk.is_standby = action.is_standby
+        self.host.disk.write(is_standby=action.is_standby)
         return []
 
     def _save_maintenance(self, action: ac.SaveMaintenance) -> list[ev.Event]:
@@ -253,10 +304,11 @@ class CoreProcess:
         return []
 
     def _report_transition(self, action: ac.ReportTransition) -> list[ev.Event]:
+        self.world.check_transition(self.host, action)
         note = TransitionNote(
             ident=f"{self.host.name}-{self.host.boots}-{self.world.events}",
             group=action.group,
-            at_ns=self.world.agenda.now_ns,
+            at_ns=self.host.wall_ns(),
             kind=action.kind.value,
             cause=action.cause.value,
             sentence=action.sentence,

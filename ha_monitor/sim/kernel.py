@@ -19,6 +19,8 @@ class Kernel:
         self._clock = clock
         self._window: dict[int, int] = {}  # sending to the true moment of its end
         self._held: dict[str, int] = {}  # address (or group) to sending
+        self._frozen_ns = -1  # since when the whole machine stands still
+        self.changes = 0  # grows whenever something may have opened: what only closes needs no check
 
     def arm(self, sending: int, timeout_ns: int) -> None:
         """Let a sending in; its timer follows the slewed clock and rounds up to a jiffy."""
@@ -26,10 +28,12 @@ class Kernel:
         now_ns = self._agenda.now_ns
         self._window = {s: end for s, end in self._window.items() if end > now_ns}
         self._window[sending] = now_ns + self._clock.timer_ns(length_ns)
+        self.changes += 1
 
     def activate(self, name: str, sending: int) -> None:
         """The address passes as long as that sending is armed; an older one never replaces a newer."""
         self._held[name] = max(sending, self._held.get(name, 0))
+        self.changes += 1
 
     def close(self, name: str) -> None:
         """The address answers no more."""
@@ -39,9 +43,24 @@ class Kernel:
         """No address answers any more."""
         self._held.clear()
 
+    def freeze(self) -> None:
+        """The whole machine stands still: nothing answers, and the timers do not run either."""
+        self._frozen_ns = self._agenda.now_ns
+
+    def thaw(self) -> None:
+        """It goes on where it stood: what was armed has as long to go as it had."""
+        if self._frozen_ns >= 0:
+            slept_ns = self._agenda.now_ns - self._frozen_ns
+            self._window = {s: end + slept_ns for s, end in self._window.items() if end > self._frozen_ns}
+            self._frozen_ns = -1
+            self.changes += 1
+
     def answers(self, name: str) -> bool:
         """Would this host answer for the address now?"""
-        return self._window.get(self._held.get(name, 0), 0) > self._agenda.now_ns
+        sending = self._held.get(name)
+        if sending is None or self._frozen_ns >= 0:
+            return False
+        return self._window.get(sending, 0) > self._agenda.now_ns
 
     def answers_until_ns(self, name: str) -> int:
         """The true moment at which it stops to answer unless somebody renews; 0 if it does not answer."""

@@ -6,7 +6,7 @@ Fast, because nothing but the Lease runs: thousands of short lives. The whole cl
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ha_monitor.core.bids import ballot_floor
@@ -20,6 +20,7 @@ from ha_monitor.sim.checks import (
     check_single_answer,
     check_single_lease,
 )
+from ha_monitor.sim.faults import Fault, Mix, draw_faults, kept
 from ha_monitor.sim.lease_host import Guard, Host
 from ha_monitor.sim.lease_life import GROUP, Life, Packet, SwitchOrder
 from ha_monitor.sim.network import CALM, Network, Weather
@@ -39,7 +40,7 @@ class Climate:
     nodes: int
     has_witness: bool
     weather: Weather
-    stall: float  # chance of standing still between two steps
+    stumbles: int  # how often somebody stands still between two steps
     replays: int
     faults: tuple[str, ...]
     is_wall_steady: bool
@@ -61,7 +62,7 @@ class Climate:
             3 if three else 2,
             not three,
             weather,
-            rng.choice((0, 0.001, 0.01)),
+            rng.choice((0, 5, 40)),
             rng.choice((0, 20, 200)),
             faults or ("cut",),
             rng.random() < 0.8,
@@ -86,7 +87,7 @@ FAULTS = (
 class LeaseWorld:
     """Hosts, network, faults and checks of one seed."""
 
-    def __init__(self, seed: int, plant: LeasePlant = NOTHING) -> None:
+    def __init__(self, seed: int, plant: LeasePlant = NOTHING, only: Collection[int] | None = None) -> None:
         self.seed = seed
         self.plant = plant
         self.rng = random.Random(seed)
@@ -102,7 +103,21 @@ class LeaseWorld:
         self.is_quiet = False
         self._ambush_over_ns = 0
         self._ambushed: Life | None = None
+        self._stumbling: dict[int, tuple[int, int]] = {}  # host: steps to go, length of the stall
+        self.faults = kept(self._draw_faults(), only)
+        self.lines: list[str] = []
+        self._lies_in_wait = any(fault.kind == "ambush" for fault in self.faults)
         self.trace: Callable[[str], None] | None = None  # a line per thing that happens, for a replay
+
+    @property
+    def now_ns(self) -> int:
+        """True time."""
+        return self.agenda.now_ns
+
+    def _draw_faults(self) -> tuple[Fault, ...]:
+        climate, lease_ns = self.climate, self.climate.timing.lease_ns
+        mix = Mix(climate.faults, ("weather",), (0.05, 1.0), climate.stumbles, climate.replays)
+        return draw_faults(self.rng, mix, len(self.hosts), lease_ns, FAULT_LEASES * lease_ns)
 
     def note(self, host: Host, text: object) -> None:
         """Tell the trace, if anybody listens."""
@@ -116,9 +131,15 @@ class LeaseWorld:
         self.hosts[target].deliver(packet)
 
     def draws_stall(self, life: Life) -> None:
-        """Now and then a process stands still between two instructions."""
-        if not self.is_quiet and self.rng.random() < self.climate.stall:
-            life.stall(self.draw_delay())
+        """Stand still between two instructions where a fault said so."""
+        if not self._stumbling or self.is_quiet:
+            return
+        after, length_ns = self._stumbling.get(life.host.index, (-1, 0))
+        if after > 0:
+            self._stumbling[life.host.index] = after - 1, length_ns
+        elif after == 0:
+            del self._stumbling[life.host.index]
+            life.stall(length_ns)
 
     def draw_delay(self) -> int:
         """Mostly short, at times longer than a Lease."""
@@ -142,27 +163,13 @@ class LeaseWorld:
     # -- the run --
 
     def play(self) -> None:
-        """Bad time, then heal, then quiet. Raises SafetyBroken or LivenessBroken, naming the seed."""
-        try:
-            self._play()
-        except AssertionError as broken:
-            note = f"seed {self.seed}, event {self.events}, {self.agenda.now_ns / SECOND:.6f} s: {broken}"
-            raise type(broken)(f"{note}\n  replay: {self.command()}") from broken
-
-    def command(self) -> str:
-        """The line that plays this seed again."""
-        plant = f" --plant {self.plant.name}" if self.plant is not NOTHING else ""
-        return f"ha-monitor simulate --world lease --seed {self.seed}{plant}"
-
-    def _play(self) -> None:
+        """Bad time, then heal, then quiet. Raises SafetyBroken or LivenessBroken."""
         lease_ns = self.climate.timing.lease_ns
+        bad_ns = FAULT_LEASES * lease_ns
+        for fault in self.faults:
+            self.agenda.at(fault.at_ns, lambda fault=fault: self._happen(fault))  # type: ignore[misc]
         for host in self.hosts:
             host.power_on(abstains=False)
-        self.network.weather = self.climate.weather
-        bad_ns = FAULT_LEASES * lease_ns
-        self._plan_fault()
-        for _ in range(self.climate.replays):
-            self.agenda.at(self.rng.randint(0, bad_ns), self.network.replay)
         self._run_until(bad_ns)
         self._heal()
         # Abstention + hold + 3 T, and what was still late when it healed.
@@ -211,74 +218,77 @@ class LeaseWorld:
 
     # -- faults --
 
-    def _plan_fault(self) -> None:
-        lease_ns = self.climate.timing.lease_ns
-        self.agenda.after(self.rng.randint(lease_ns // 20, lease_ns), self._fault)
-
-    def _fault(self) -> None:
+    def _happen(self, fault: Fault) -> None:
         if self.is_quiet:
             return
-        name = self.rng.choice(self.climate.faults)
-        host = self.rng.choice(self.hosts)
-        length_ns = self.rng.randint(0, 3 * self.climate.timing.lease_ns)
-        self.note(host, f"fault {name} for {length_ns / SECOND:.3f} s")
-        getattr(self, f"_fault_{name}")(host, length_ns)
-        self._plan_fault()
+        host = self.hosts[fault.host]
+        self.lines.append(fault.line(host.name, ""))
+        self.note(host, f"FAULT {self.lines[-1].strip()}")
+        getattr(self, f"_fault_{fault.kind}")(host, fault)
+
+    def _fault_weather(self, host: Host, fault: Fault) -> None:  # noqa: ARG002  one signature for all faults
+        self.network.weather = self.climate.weather
+
+    def _fault_replay(self, host: Host, fault: Fault) -> None:  # noqa: ARG002
+        self.network.replay(fault.dice[0])
+
+    def _fault_stumble(self, host: Host, fault: Fault) -> None:
+        self._stumbling[host.index] = int(fault.dice[0] * fault.dice[0] * 30), fault.length_ns
 
     def _cut(self, pairs: set[tuple[int, int]], length_ns: int) -> None:
         cut = {(source, target, "lan") for source, target in pairs}
         self.network.cut |= cut
         self.agenda.after(length_ns, lambda: self.network.cut.difference_update(cut))
 
-    def _fault_cut(self, host: Host, length_ns: int) -> None:
+    def _fault_cut(self, host: Host, fault: Fault) -> None:
         others = [other.index for other in self.hosts if other is not host]
-        self._cut({p for o in others for p in ((host.index, o), (o, host.index))}, length_ns)
+        self._cut({p for o in others for p in ((host.index, o), (o, host.index))}, fault.length_ns)
 
-    def _fault_one_way(self, host: Host, length_ns: int) -> None:
-        other = self.rng.choice(self.hosts)
-        self._cut({(host.index, other.index)}, length_ns)
+    def _fault_one_way(self, host: Host, fault: Fault) -> None:
+        other = self.hosts[fault.pick(0, self.hosts)]
+        self._cut({(host.index, other.index)}, fault.length_ns)
 
-    def _fault_partition(self, host: Host, length_ns: int) -> None:
-        other = self.rng.choice(self.hosts)
-        self._cut({(host.index, other.index), (other.index, host.index)}, length_ns)
+    def _fault_partition(self, host: Host, fault: Fault) -> None:
+        other = self.hosts[fault.pick(0, self.hosts)]
+        self._cut({(host.index, other.index), (other.index, host.index)}, fault.length_ns)
 
-    def _fault_crash(self, host: Host, length_ns: int) -> None:
+    def _fault_crash(self, host: Host, fault: Fault) -> None:
         if host.life is None:
             return
         host.end_core()
         if host.is_witness:
-            self.agenda.after(length_ns, lambda: self._restart(host))
+            self.agenda.after(fault.length_ns, lambda: self._restart(host))
         else:
             host.guard.core_died()
 
-    def _fault_kill_all(self, host: Host, length_ns: int) -> None:
+    def _fault_kill_all(self, host: Host, fault: Fault) -> None:
         """Guard and core die together; the init system starts them again."""
         host.end_core()
         host.guard = Guard(host)
-        self.agenda.after(self.rng.randint(0, length_ns), lambda: self._restart(host))
+        self.agenda.after(int(fault.dice[0] * fault.length_ns), lambda: self._restart(host))
 
-    def _fault_forget(self, host: Host, length_ns: int) -> None:
+    def _fault_forget(self, host: Host, fault: Fault) -> None:
         """The voter's file is lost or damaged while its processes are down."""
         host.saved = None
-        self._fault_kill_all(host, length_ns)
+        self._fault_kill_all(host, fault)
 
     def _restart(self, host: Host) -> None:
         if host.is_on and host.life is None and not host.guard.is_busy:
             host.start_core()
 
-    def _fault_power(self, host: Host, length_ns: int) -> None:
+    def _fault_power(self, host: Host, fault: Fault) -> None:
         host.power_off()
-        self.agenda.after(length_ns, host.power_on)
+        self.agenda.after(fault.length_ns, host.power_on)
 
-    def _fault_pause(self, host: Host, length_ns: int) -> None:
+    def _fault_pause(self, host: Host, fault: Fault) -> None:
         if host.life is not None:
-            host.life.stall(length_ns // 2)
+            host.life.stall(fault.length_ns // 2)
 
-    def _fault_hang(self, host: Host, length_ns: int) -> None:
+    def _fault_hang(self, host: Host, fault: Fault) -> None:
         if host.life is not None:
-            host.life.stall(2 * self.climate.timing.lease_ns + length_ns)
+            host.life.stall(2 * self.climate.timing.lease_ns + fault.length_ns)
 
-    def _fault_ambush(self, host: Host, length_ns: int) -> None:
+    def _fault_ambush(self, host: Host, fault: Fault) -> None:
         """Nothing yet: see `ambush`."""
 
     def ambush(self, life: Life, output: Output) -> None:
@@ -288,7 +298,7 @@ class LeaseWorld:
         them. The voter that promised loses its memory; the candidate sleeps until another Node could have
         won; its PREPARE is played again; then it wakes and builds on the old promise.
         """
-        if self.is_quiet or "ambush" not in self.climate.faults:
+        if self.is_quiet or not self._lies_in_wait:
             return
         lease_ns, me = self.climate.timing.lease_ns, life.host.index
         if isinstance(output, Say) and isinstance(output.message, Prepare):
@@ -318,6 +328,6 @@ class LeaseWorld:
             when_ns = self.rng.randint(11 * lease_ns // 8, 5 * lease_ns // 2)
             self.agenda.after(when_ns, lambda: victim.deliver(prepare))
 
-    def _fault_switch(self, host: Host, length_ns: int) -> None:  # noqa: ARG002  one signature for all faults
+    def _fault_switch(self, host: Host, fault: Fault) -> None:
         if host.life is not None:
-            host.life.post(SwitchOrder(self.rng.choice([*range(len(self.nodes)), -1])))
+            host.life.post(SwitchOrder(fault.pick(0, [*self.nodes, None]) - 1))

@@ -200,7 +200,7 @@ class LateTimeout(LeasePlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Without other faults, so that somebody can take over during the stall."""
-        return replace(drawn, weather=Weather(), faults=("pause",), stall=0.0)
+        return replace(drawn, weather=Weather(), faults=("pause",), stumbles=0)
 
     def arm(self, life: Life, arm: Arm) -> None:
         """Nothing before asking."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
+
+from ha_monitor.timebase import SECOND
 
 CHUNK = 4  # seeds that a process takes at once
 SEEDS_PER_LIFE = 2000  # after so many a process is replaced, so that nothing piles up over a long run
@@ -15,20 +17,29 @@ SEEDS_PER_LIFE = 2000  # after so many a process is replaced, so that nothing pi
 class World(Protocol):
     """What a swarm runs."""
 
+    seed: int
     events: int
     trace: Callable[[str], None] | None
 
+    @property
+    def now_ns(self) -> int:
+        """True time."""
+        ...
+
     def play(self) -> None:
-        """Raise SafetyBroken or LivenessBroken, naming the seed."""
+        """Raise an AssertionError that says what broke."""
+        ...
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a swarm found. ``broken``: the checker's sentence with seed and command, empty if all held."""
+    """What a swarm found. ``broken``: the checker's sentence, "" if all held; ``kind``: its sort of check."""
 
     seeds: int
     events: int
     broken: str = ""
+    kind: str = ""
+    seed: int = -1  # the last one that was played
 
 
 def run_swarm(make: Callable[[int], World], seeds: Iterable[int]) -> Outcome:
@@ -39,7 +50,7 @@ def run_swarm(make: Callable[[int], World], seeds: Iterable[int]) -> Outcome:
         found = play_world(make(seed))
         events += found.events
         if found.broken:
-            return Outcome(count, events, found.broken)
+            return replace(found, seeds=count, events=events)
     return Outcome(count, events)
 
 
@@ -51,11 +62,12 @@ def play_world(world: World) -> Outcome:
     try:
         world.play()
     except AssertionError as broken:
-        return Outcome(1, world.events, str(broken))
+        when = f"seed {world.seed}, event {world.events}, {world.now_ns / SECOND:.6f} s"
+        return Outcome(1, world.events, f"{when}: {broken}", type(broken).__name__, world.seed)
     finally:
         if was_enabled:
             gc.enable()
-    return Outcome(1, world.events)
+    return Outcome(1, world.events, seed=world.seed)
 
 
 J = TypeVar("J")

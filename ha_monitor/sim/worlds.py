@@ -16,7 +16,7 @@ from ha_monitor.sim.cluster_swarm import SwarmWorld
 from ha_monitor.sim.lease_world import LeaseWorld
 from ha_monitor.sim.plants import LEASE_PLANTS
 from ha_monitor.sim.plants import NOTHING as SOUND_LEASE
-from ha_monitor.sim.swarm import World
+from ha_monitor.sim.shrink import FaultyWorld
 
 SOUND = "nothing"
 LEASE_SHARE = 4  # one seed of so many is played in the Lease-only world
@@ -24,16 +24,18 @@ WORLDS = ("cluster", "lease")
 
 
 class Job(NamedTuple):
-    """One seed to be played: in which world, with which planted bug."""
+    """One seed to be played: in which world, with which planted bug; ``only``: the faults that happen."""
 
     world: str
     seed: int
     plant: str = SOUND
+    only: tuple[int, ...] | None = None
 
     def command(self) -> str:
         """The line that plays it again."""
         plant = f" --plant {self.plant}" if self.plant != SOUND else ""
-        return f"ha-monitor simulate --world {self.world} --seed {self.seed}{plant}"
+        only = "" if self.only is None else f" --faults {','.join(map(str, self.only)) or 'none'}"
+        return f"ha-monitor simulate --world {self.world} --seed {self.seed}{plant}{only}"
 
 
 class PlantNote(NamedTuple):
@@ -51,11 +53,11 @@ def world_of(seed: int, plant: str = SOUND) -> str:
     return "cluster" if plant in CLUSTER_PLANTS else "lease"
 
 
-def make(job: Job) -> World:
+def make(job: Job) -> FaultyWorld:
     """The world of a job, not begun. Raises KeyError for a plant that this world does not know."""
     if job.world == "cluster":
-        return SwarmWorld(job.seed, {SOUND: SOUND_CLUSTER, **CLUSTER_PLANTS}[job.plant])
-    return LeaseWorld(job.seed, {SOUND: SOUND_LEASE, **LEASE_PLANTS}[job.plant])
+        return SwarmWorld(job.seed, {SOUND: SOUND_CLUSTER, **CLUSTER_PLANTS}[job.plant], job.only)
+    return LeaseWorld(job.seed, {SOUND: SOUND_LEASE, **LEASE_PLANTS}[job.plant], job.only)
 
 
 def plants(world: str = "") -> list[PlantNote]:

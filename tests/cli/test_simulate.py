@@ -44,7 +44,24 @@ def test_planted_bug_fails_and_names_the_command_that_repeats_it(capsys):
     assert main([*arguments, "--json"]) == 1
     out = capsys.readouterr().out
     assert json.loads(out.splitlines()[-1])["violations"] == 1
-    assert "ha-monitor " + " ".join(arguments) in out
+    assert "ha-monitor " + " ".join(arguments) + "\n" in out
+    assert "what it takes (none of" in out
+    assert "ha-monitor " + " ".join(arguments) + " --faults none\n" in out
+
+
+def test_planted_bug_is_hunted_until_it_is_found(capsys):
+    assert main(["simulate", "--plant", "lease-from-arrival", "--jobs", "2", "--json"]) == 1
+    counts = counts_of(capsys)
+    assert counts["violations"] == 1
+    assert counts["seeds"] < 30
+
+
+def test_of_a_seed_only_some_faults_can_be_played(capsys):
+    arguments = ["simulate", "--world", "lease", "--seed", "4", "--faults"]
+    assert main([*arguments, "0,3"]) == 0
+    assert sum(" FAULT " in line for line in capsys.readouterr().out.splitlines()) == 2
+    assert main([*arguments, "none"]) == 0
+    assert " FAULT " not in capsys.readouterr().out
 
 
 def test_plants_are_listed_with_what_is_wrong(capsys):

@@ -588,3 +588,49 @@ def test_group_that_failed_here_does_not_come_back_at_once_when_it_fails_there_t
         world[name].report("www", "worker")
         world.run(3)
         assert world.owners() == ["pub3"]
+
+
+def test_who_lost_the_lease_of_the_reporter_does_not_speak_for_the_cluster_any_more(world):
+    assert world["pub2"].core.view(world.now_ns).reporter == "pub2"
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.run(4)
+    assert world["pub2"].core.view(world.now_ns).reporter == ""
+    assert world["pub3"].core.view(world.now_ns).reporter == "pub3"
+
+
+def test_of_two_that_failed_the_right_one_starts_again_after_the_left_one():
+    world = World(pair(www(command("store"), vip(), command("serve"))))
+    world.run(4)
+    owner = world["pub2"]
+    owner.actions.clear()
+    for name in ("store", "serve"):
+        owner.services[name] = ResourceState.STOPPED
+        owner.report("www", name)
+    world.run(3)
+    started = [(at, a.resource) for at, a in owner.actions if isinstance(a, ac.StartResource)]
+    assert [name for _, name in started] == ["store", "serve"]
+    assert started[0][0] < started[1][0]
+
+
+def test_word_of_the_past_does_not_make_a_second_owner():
+    """What an Owner said before its Lease ended arrives after another one has taken over."""
+    world = World(pair(www(vip())))
+    world.run(4)
+    said = next(
+        a.heartbeat
+        for _, a in reversed(world["pub2"].actions)
+        if isinstance(a, ac.SendHeartbeat) and a.heartbeat.receiver == 1 and a.heartbeat.link == "lan"
+    )
+    assert said.report.groups[0].is_open
+    world.power_off("pub2")
+    world.run(3)
+    assert world.owners() == ["pub3"]
+    world["pub3"].step(ev.HeartbeatReceived(said, world.now_ns))
+    (group,) = world["pub3"].core.view(world.now_ns).groups
+    assert group.owners == 1
+    # Who has heard of the new Owner since and still says so is told.
+    knows = replace(said, echo_sent_ns=world.now_ns - 100 * MS)
+    world["pub3"].step(ev.HeartbeatReceived(knows, world.now_ns))
+    (group,) = world["pub3"].core.view(world.now_ns).groups
+    assert group.owners == 2

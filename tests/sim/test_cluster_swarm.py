@@ -10,23 +10,23 @@ from ha_monitor.model import NO_BALLOT
 from ha_monitor.sim.cast import pair, queue
 from ha_monitor.sim.checks import SafetyBroken
 from ha_monitor.sim.cluster_plants import CLUSTER_PLANTS
-from ha_monitor.sim.cluster_swarm import FAULTS, SwarmWorld
+from ha_monitor.sim.cluster_swarm import EFFECTS, SwarmWorld
 from ha_monitor.sim.cluster_world import ClusterWorld
 from ha_monitor.sim.swarm import run_swarm
 
-SEEDS = 16
+SEEDS = 40
 
-# How many seeds, from 0 on, each planted bug needs at most.
+# How many seeds, from 0 on, each planted bug needs at most: room for about three finds.
 SEEDS_NEEDED = {
     "abstains-for-good": 6,
     "always-open": 4,
-    "goodbye-before-close": 5,
-    "goodbye-for-the-slow": 6,
-    "kernel-never-opens": 1,
-    "no-abstention": 10,
+    "goodbye-before-close": 6,
+    "goodbye-for-the-slow": 8,
+    "kernel-never-opens": 3,
+    "no-abstention": 15,
     "release-clears-any": 8,
     "shouting": 4,
-    "timeout-written-late": 4,
+    "timeout-written-late": 5,
 }
 
 
@@ -34,15 +34,13 @@ def test_no_seed_makes_two_owners_or_leaves_none():
     outcome = run_swarm(SwarmWorld, range(SEEDS))
     assert outcome.broken == ""
     assert outcome.seeds == SEEDS
-    assert outcome.events > 5000 * SEEDS
+    assert outcome.events > 3000 * SEEDS
 
 
 @pytest.mark.parametrize("name", CLUSTER_PLANTS)
 def test_planted_bug_is_found_and_the_seed_is_named(name):
     outcome = run_swarm(lambda seed: SwarmWorld(seed, CLUSTER_PLANTS[name]), range(SEEDS_NEEDED[name]))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
-    command = f"ha-monitor simulate --world cluster --seed {outcome.seeds - 1} --plant {name}"
-    assert outcome.broken.endswith(command)
 
 
 def test_every_planted_bug_has_its_bound():
@@ -62,12 +60,20 @@ def test_same_seed_lives_the_same_life():
 
 
 def test_worlds_of_the_swarm_know_every_fault():
-    known = (SwarmWorld(seed).climate.faults for seed in range(40))
-    assert set(itertools.chain.from_iterable(known)) == set(FAULTS)
+    known = ((fault.kind for fault in SwarmWorld(seed).faults) for seed in range(60))
+    assert set(itertools.chain.from_iterable(known)) == set(EFFECTS)
+
+
+def test_worlds_of_the_swarm_have_every_shape():
+    shapes = [SwarmWorld(seed).shape for seed in range(120)]
+    assert {shape.nodes for shape in shapes} == {2, 3, 5}
+    assert {len(shape.groups) for shape in shapes} >= {1, 2, 3, 4, 8}
+    assert {shape.has_witness for shape in shapes if shape.nodes == 3} == {True, False}
+    assert {len({group.prefer[0] for group in shape.groups}) > 1 for shape in shapes} == {True, False}
 
 
 def test_two_that_are_both_strangers_to_each_other_do_not_storm():
-    """Seed 2 of no-abstention: late packets of old lives made both only greet, 100 000 packets a second."""
+    """Late packets of old lives once made both only greet, 100 000 packets a second."""
     world = SwarmWorld(2, CLUSTER_PLANTS["no-abstention"])
     world.play()
     assert world.events < 50_000

@@ -20,27 +20,27 @@ SEEDS = 200
 
 # How many seeds, from 0 on, each planted bug needs at most: room for about three finds.
 SEEDS_NEEDED = {
-    "accepts-added-up": 60,
-    "adopted-from-held": 20,
-    "always-open": 10,
-    "asks-only-once": 20,
-    "ballot-again-after-restart": 40,
-    "ballot-used-on": 400,
-    "clock-before-packet": 200,
-    "fence-as-vote": 20,
-    "goodbye-before-close": 150,
-    "goodbye-for-the-slow": 20,
-    "late-accept-extends": 150,
-    "lease-from-arrival": 60,
-    "life-ignored-and-ballot-above": 400,
-    "life-ignored-and-unmarked": 150,
+    "accepts-added-up": 50,
+    "adopted-from-held": 12,
+    "always-open": 6,
+    "asks-only-once": 30,
+    "ballot-again-after-restart": 20,
+    "ballot-used-on": 120,
+    "clock-before-packet": 60,
+    "fence-as-vote": 10,
+    "goodbye-before-close": 50,
+    "goodbye-for-the-slow": 25,
+    "late-accept-extends": 80,
+    "lease-from-arrival": 20,
+    "life-ignored-and-ballot-above": 450,
+    "life-ignored-and-unmarked": 350,
     "no-abstention": 60,
-    "no-drift-margin": 400,
-    "no-floors": 40,
-    "not-open-proposed-and-unmarked": 20,
-    "own-vote-unasked": 20,
+    "no-drift-margin": 50,
+    "no-floors": 50,
+    "not-open-proposed-and-unmarked": 10,
+    "own-vote-unasked": 10,
     "release-clears-any": 20,
-    "timeout-computed-then-written": 40,
+    "timeout-computed-then-written": 6,
 }
 
 
@@ -56,8 +56,6 @@ def test_planted_bug_is_found_and_the_seed_is_named(name):
     plant = lease_plant(name)
     outcome = run_swarm(lambda seed: LeaseWorld(seed, plant), range(SEEDS_NEEDED[name]))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
-    command = f"ha-monitor simulate --world lease --seed {outcome.seeds - 1} --plant {name}"
-    assert outcome.broken.endswith(command)
 
 
 def test_every_planted_bug_has_its_bound():
@@ -76,8 +74,8 @@ def test_same_seed_lives_the_same_life():
 
 
 def test_worlds_of_the_swarm_know_every_fault():
-    known = (LeaseWorld(seed).climate.faults for seed in range(30))
-    assert set(itertools.chain.from_iterable(known)) == set(FAULTS)
+    known = ((fault.kind for fault in LeaseWorld(seed).faults) for seed in range(30))
+    assert set(itertools.chain.from_iterable(known)) == {*FAULTS, "weather", "stumble", "replay"}
 
 
 @pytest.mark.parametrize("check", [check_single_answer, check_single_lease])
