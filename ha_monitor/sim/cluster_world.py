@@ -155,7 +155,11 @@ class ClusterWorld:
     def stepped(self, process: CoreProcess, actions: Sequence[ac.Action]) -> None:
         """After a step of a core."""
         self.leases.stepped(process, actions)
+        self.watch_leases(process)
         self.check_decided(process.host, actions)
+
+    def watch_leases(self, process: CoreProcess) -> None:
+        """A story looks here."""
 
     def check_decided(self, host: ClusterHost, actions: Iterable[ac.Action]) -> None:
         """What an action orders is allowed by the Lease, at the time of deciding."""

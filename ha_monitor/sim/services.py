@@ -52,6 +52,7 @@ class Services:
         tell: Callable[[ev.Event], None],
         later: Callable[[int, Callable[[], None]], None] | None = None,
     ) -> None:
+        self._agenda = agenda
         self._later = later or agenda.after
         self._rng = rng
         self._tell = tell

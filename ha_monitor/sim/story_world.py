@@ -17,9 +17,10 @@ from ha_monitor.core import events as ev
 from ha_monitor.messages import Heartbeat
 from ha_monitor.model import REPORTER, Ballot, Cause, ClusterConfig, GroupState, LinkState, NodeState
 from ha_monitor.sim.agenda import HostClock
-from ha_monitor.sim.cluster_host import ClusterHost, Guard
+from ha_monitor.sim.cluster_host import ClusterHost
 from ha_monitor.sim.cluster_world import STEADY, ClusterWorld
 from ha_monitor.sim.core_process import CoreProcess
+from ha_monitor.sim.guard import Guard
 from ha_monitor.sim.network import Network, Weather
 from ha_monitor.sim.story_cast import Cast
 from ha_monitor.sim.story_services import StoryServices
@@ -225,7 +226,7 @@ class StoryWorld(ClusterWorld):
                 self._news((host, "group", name), state if state in UNWELL else None, None)
 
     def _number_epochs(self) -> None:
-        for (_, group), ballot in self._epochs_held.items():
+        for (_, group), ballot in self.leases.epochs_held.items():
             if (group, ballot) not in self.epoch_numbers:
                 count = sum(1 for name, _ in self.epoch_numbers if name == group)
                 self.epoch_numbers[group, ballot] = count + 1

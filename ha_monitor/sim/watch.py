@@ -25,6 +25,7 @@ class LeaseWatch:
         self._world = world
         self.epochs: EpochCheck | None = EpochCheck()  # None where a wall clock ran backwards: rule 7
         self.changes = 0  # grows whenever some core's Lease is new or longer
+        self.epochs_held: dict[Tenancy, Ballot] = {}  # the last one of each
         self._granted: dict[tuple[str, Ballot], set[int]] = {}
         self._seen: dict[Tenancy, tuple[Ballot, int]] = {}  # Epoch and end by the own clock
         self._held_until: dict[Tenancy, int] = {}  # true time
@@ -56,6 +57,7 @@ class LeaseWatch:
     def _note_held(self, host: ClusterHost, key: Tenancy, ballot: Ballot, end_ns: int) -> None:
         before = self._seen.get(key)
         self._seen[key] = ballot, end_ns
+        self.epochs_held[key] = ballot
         self._held_until[key] = host.clock.true_ns(end_ns)
         self.changes += 1
         if before is None or before[0] != ballot:
