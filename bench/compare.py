@@ -4,6 +4,7 @@
 
 Each run is a file below --results, so that a comparison that was cut short goes on where it stopped;
 --page only writes the page again. Installs Debian's packages of the four programs. Needs root.
+A second process with another HA_MONITOR_LAB plays other runs meanwhile, at the price of some noise.
 """
 
 from __future__ import annotations

