@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from ha_monitor import __version__
 from ha_monitor.errors import HaMonitorError
 from ha_monitor.lab import prerequisites
 from ha_monitor.lab.compare.cells import OURS, PROGRAMS, ROWS, TIMING_ORDER, Cell, cells
@@ -45,9 +46,6 @@ NOT_INSTALLED = "not installed"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play what is missing within the time, write the page; 1 when ours had two Owners."""
     options = _parser().parse_args(arguments)
-    # Ended from outside, the lab is still taken down, also where a shell made us deaf to Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
     wanted = Wanted(options.runs, options.runs_default)
     chosen = [cell for cell in cells() if _is_chosen(cell, options)]
     try:
@@ -123,6 +121,9 @@ def _play_for(
     versions: dict[str, str],
 ) -> None:
     """One block after the other; another process with another lab plays other blocks meanwhile."""
+    # Ended from outside, the lab is still taken down, also where a shell made us deaf to Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     if options.retry:
         _forget_failures(results)
     if Lab().is_up():
@@ -188,9 +189,14 @@ def _commits(results: Results) -> list[str]:
 
 
 def daemon_commit() -> str:
-    """The last commit that changed the daemon, with a mark when files of it are not committed."""
+    """The last commit that changed the daemon, with a mark when files of it are not committed.
+
+    Our version where this is no checkout of git.
+    """
     paths = [f"ha_monitor/{part}" for part in _DAEMON]
     commit = _git("log", "-1", "--format=%h", "--", *paths)
+    if not commit:
+        return __version__
     return commit + ("-changed" if _git("status", "--porcelain", "--", *paths) else "")
 
 
@@ -202,10 +208,10 @@ def debian_version(program: str) -> str:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise HaMonitorError(f"git {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout.strip()
+    with contextlib.suppress(FileNotFoundError):
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+    return ""
 
 
 def _tell(line: str) -> None:

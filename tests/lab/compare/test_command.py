@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.compare import NOT_INSTALLED, ROOT, debian_version, seconds
+from bench.compare import NOT_INSTALLED, ROOT, _first_free, daemon_commit, debian_version, main, seconds
+from ha_monitor.lab.compare.cells import OURS
+from ha_monitor.lab.compare.plan import Block
+from ha_monitor.lab.compare.results import Result, Results
 from ha_monitor.lab.observers.webprobe import host_named
 
 
@@ -28,6 +31,24 @@ def test_a_page_tells_its_node_and_an_error_tells_none():
     assert host_named(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nwww01.example pub2\n") == b"pub2"
     assert host_named(b"HTTP/1.1 404 Not Found\r\n\r\nno such name here\n") == b""
     assert host_named(b"") == b""
+
+
+def test_two_processes_never_play_the_same_program_at_once(tmp_path: Path):
+    one, other = Block(OURS, "lan", 1, ("kill",)), Block("keepalived", "lan", 1, ("kill",))
+    with _first_free([one, other], tmp_path) as mine, _first_free([one, other], tmp_path) as its:
+        assert (mine, its) == (one, other)
+        with _first_free([one, other], tmp_path) as nothing:
+            assert nothing is None
+    with _first_free([one, other], tmp_path) as again:
+        assert again == one
+
+
+@pytest.mark.parametrize(("double_ms", "status"), [(0.0, 0), (3.0, 1)])
+def test_two_owners_of_ours_make_the_command_fail(tmp_path: Path, double_ms: float, status: int):
+    commit = daemon_commit()
+    run = Result(OURS, commit, "lan", "kill", 1, commit, double_ms_kernel=double_ms)
+    Results(tmp_path, {OURS: commit}).write(run)
+    assert main(["--page", "--no-page", "--results", str(tmp_path)]) == status
 
 
 @pytest.mark.lab
