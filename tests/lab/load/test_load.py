@@ -77,6 +77,7 @@ PASS = {
     ],
 }
 TOLD = {
+    "program": "ha-monitor",
     "takeovers": 1,
     "explained": 0,
     "unexplained": 1,
