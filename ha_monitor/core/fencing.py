@@ -49,6 +49,7 @@ class Fence:
     count: int = 0  # confirmed fences of this life
     operation_id: int = 0
     only_ask: bool = False
+    life: int = 0  # of the Node's core, known when the order was given: only that one is over for certain
     order_id: int = 0  # of the operator who waits for the answer
     who: str = ""
     why: str = ""
@@ -89,6 +90,7 @@ class Fences:
         for index, absence in situation.seat.absences.items():
             if absence.reason == FENCED and index in self.of_node:
                 self.of_node[index].turn(FenceState.FENCED, situation.started_at_ns)
+                self.of_node[index].life = absence.life
                 situation.fenced.add((index, absence.life))
 
     # Deciding
@@ -126,6 +128,7 @@ class Fences:
         fence.only_ask = who == BY_ITSELF and fence.peer.voter.index not in situation.seat.met
         fence.why, fence.who = why, who
         fence.operation_id = situation.take_id()
+        fence.life = fence.peer.incarnation
         fence.turn(FenceState.RUNNING, at_ns)
         verb = "asking whether it is off" if fence.only_ask else "powering it off"
         situation.log(f"node {fence.node}: {verb}, by {who}: {why}", "warning")
@@ -186,9 +189,9 @@ class Fences:
         fence.count += 1
         fence.detail, fence.operation_id = detail, 0
         fence.turn(FenceState.FENCED, at_ns)
-        self.situation.seat.note_absent(fence.peer.voter.index, Absence(fence.peer.incarnation, FENCED))
+        self.situation.seat.note_absent(fence.peer.voter.index, Absence(fence.life, FENCED))
         self.situation.log(f"node {fence.node}: off, confirmed: {detail}", "warning")
-        self.end_life(fence.peer.voter.index, fence.peer.incarnation, at_ns)
+        self.end_life(fence.peer.voter.index, fence.life, at_ns)
         self._answer(fence, True, f"{fence.node} is off: {detail}")
 
     def end_life(self, node: int, incarnation: int, at_ns: int) -> None:
@@ -238,6 +241,7 @@ class Fences:
             return
         self._answer(fence, False, f"{event.who} has confirmed by hand that {event.node} is off")
         fence.order_id, fence.who, fence.why, fence.took_ns = event.order_id, event.who, event.why, 0
+        fence.life = fence.peer.incarnation
         self._confirm(fence, f"{event.who} said so: {event.why}", at_ns)
 
     def _heard_reason(self, fence: Fence, at_ns: int) -> str:
@@ -262,6 +266,7 @@ class Fences:
         if at_ns < fence.since_ns + self.situation.config.timing.lease_ns:
             return
         self.situation.seat.note_present(voter, 0)
+        self.situation.fenced.discard((voter, fence.life))
         fence.detail = f"it speaks although it was fenced ({fence.detail})"
         fence.failures, fence.due_ns = 1, at_ns + RETRY_NS
         fence.turn(FenceState.FAILED, at_ns)

@@ -331,3 +331,25 @@ def test_a_packet_that_was_under_way_when_its_sender_was_fenced_changes_nothing(
 def test_timings_of_the_tests_fit_the_configuration():
     assert fencing_pair().timing.lease_ns == SECOND
     assert FENCING.delay_ns == 2000 * MS
+
+
+def test_only_the_life_that_was_known_when_the_order_was_given_counts_as_over(world):
+    """Somebody powers it on again before the agent's answer is in: nothing is taken from its new life."""
+    world.fence_ns = 3 * SECOND
+    world.order("pub2", ev.FenceOrdered(1, "pub3", "smoke", "anna"))
+    world.run(1)
+    world.boot("pub3")
+    world.run(4)
+    assert world["pub2"].of(ac.OrderAnswered)[-1].is_done
+    assert (1, world["pub3"].incarnation) not in world["pub2"].core.situation.fenced
+    assert absences(world, "pub2") == {}, "the new life votes"
+    world["pub2"].step(ev.StandbyOrdered(True, "anna"))
+    world.run(2)
+    assert world.owners() == ["pub3"]
+    world["pub2"].step(ev.StandbyOrdered(False, "anna"))
+    world.separate("pub2", "pub3")
+    world.run(0.8)
+    world.cut.clear()
+    world["pub3"].step(ev.StandbyOrdered(True, "anna"))
+    world.run(3)
+    assert len(world.owners()) == 1
