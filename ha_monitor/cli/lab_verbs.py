@@ -16,6 +16,7 @@ from typing import Any
 from ha_monitor.cli import lab_chaos, lab_exclusive, lab_load
 from ha_monitor.lab import faults
 from ha_monitor.lab.cast import SERVICE_V4, SERVICE_V6, WITNESS
+from ha_monitor.lab.exclusive.cluster import remove_exclusive
 from ha_monitor.lab.faults import FAULTS, Blow
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.measure import Measurement, measure, ready_lab
@@ -122,6 +123,7 @@ def _up(_args: argparse.Namespace) -> int:
 
 def _down(_args: argparse.Namespace) -> int:
     lab = Lab()
+    remove_exclusive(lab)
     lab.down()
     print(f"lab {lab.name} is down, nothing is left of it")
     return 0

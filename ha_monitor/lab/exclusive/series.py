@@ -84,8 +84,15 @@ class Series:
         """Play what is missing, in each of these labs one run at a time, until it is done or time is over."""
         self._waiting = self.results.missing(self.runs)
         with ThreadPoolExecutor(len(labs)) as pool:
-            for future in [pool.submit(self._play_in, lab) for lab in labs]:
-                future.result()
+            futures = [pool.submit(self._play_in, lab) for lab in labs]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self.deadline_s = (
+                    0  # interrupted: the runs under way are played to their end, no other begins
+                )
+                raise
 
     def _play_in(self, lab: Lab) -> None:
         failures = 0
