@@ -23,8 +23,9 @@ from ha_monitor.lab.problems import LabError
 from ha_monitor.model import TIMINGS
 from ha_monitor.view import View
 
-HEALTHY_WITHIN_S = 30.0
-SINK_WITHIN_S = 20.0  # its couriers try again after 6 s at most
+COMES_UP_WITHIN_S = 120.0  # the first time, when every program is started
+HEALTHY_WITHIN_S = 60.0
+SINK_WITHIN_S = 45.0  # its couriers try again after 6 s at most; a busy machine may need longer
 _MOMENTS_NS = 5_000_000_000
 _OPERATOR_S = 1.5
 _COMES_UP_NS = 60_000_000_000
@@ -71,7 +72,7 @@ class ChaosRun:
     def begin(self) -> None:
         """All must be well before the first strike. Raises LabError."""
         since_ns = time.monotonic_ns() - _COMES_UP_NS
-        first = self._wait_healthy()
+        first = self._wait_healthy(COMES_UP_WITHIN_S)
         if first.reasons:
             raise LabError(f"the cluster does not come up: {'; '.join(first.reasons)}")
         self._striker.started(since_ns)
@@ -125,7 +126,7 @@ class ChaosRun:
                 if time.monotonic() > deadline:
                     raise LabError("a strike or its healing does not end")
 
-    def _wait_healthy(self) -> Healed:
+    def _wait_healthy(self, within_s: float = HEALTHY_WITHIN_S) -> Healed:
         began = answered = time.monotonic()
         while True:
             views = self._stage.views()
@@ -134,7 +135,7 @@ class ChaosRun:
                 answered = time.monotonic()
                 self._answer(views)
             after_s = round(time.monotonic() - began, 2)
-            if not reasons or after_s > HEALTHY_WITHIN_S:
+            if not reasons or after_s > within_s:
                 return Healed(after_s, reasons)
             self._read_on()
             time.sleep(_POLL_S)
