@@ -10,7 +10,9 @@ import argparse
 import importlib
 from types import ModuleType
 
-WAYS = ("simulate_story", "simulate_swarm")  # the last one is what the verb does by itself
+# The last one is what the verb does by itself.
+# The last one is what the verb does by itself.
+WAYS = ("simulate_story", "simulate_explore", "simulate_swarm")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

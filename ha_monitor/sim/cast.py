@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from ha_monitor.model import (
     ClusterConfig,
@@ -67,3 +68,12 @@ def trio(*groups: Group, timing: Timing = Timing(), start_grace_ns: int = 3 * SE
         voter(i, name, lan=f"192.0.2.1{i + 2}", direct=f"198.51.100.1{i + 2}") for i, name in enumerate(TRIO)
     )
     return ClusterConfig("web", nodes, None, groups, timing, start_grace_ns=start_grace_ns, digest="d")
+
+
+def one_link(config: ClusterConfig) -> ClusterConfig:
+    """The same cluster with its first Link only."""
+    names = [*config.nodes, *([config.witness] if config.witness else [])]
+    first = LINKS[0]
+    only = [replace(v, addresses={first: v.addresses[first]}) for v in names]
+    nodes = tuple(v for v in only if not v.is_witness)
+    return replace(config, nodes=nodes, witness=next((v for v in only if v.is_witness), None))
