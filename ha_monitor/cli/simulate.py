@@ -11,7 +11,6 @@ import importlib
 from types import ModuleType
 
 # The last one is what the verb does by itself.
-# The last one is what the verb does by itself.
 WAYS = ("simulate_story", "simulate_explore", "simulate_swarm")
 
 
