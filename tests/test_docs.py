@@ -34,6 +34,10 @@ resources = [
   { systemd = "s", zzz = 1 },
   { command = "c", start = "/x", stop = "/x", status = "/x", zzz = 1 },
 ]
+[fencing]
+zzz = 1
+[fencing.devices.d]
+zzz = 1
 [publish]
 zzz = 1
 [publish.nagios]
@@ -63,7 +67,7 @@ def known_settings():
     with pytest.raises(ConfigErrors) as caught:
         parse_config(EVERYWHERE_UNKNOWN.encode())
     lists = re.findall(r"'zzz' is not a setting of ha-monitor; known here: (.*)", str(caught.value))
-    assert len(lists) == 10
+    assert len(lists) == 12
     return {name for one in lists for name in one.split(", ")}
 
 

@@ -1,14 +1,16 @@
 """Orders of operators: read strictly, refused with a sentence, turned into the right event."""
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 
 from ha_monitor.core import events as ev
 from ha_monitor.errors import ControlError
 from ha_monitor.messages import MaintenanceNote
-from ha_monitor.model import ClusterConfig, Group, Voter
+from ha_monitor.model import ClusterConfig, FenceDevice, FenceStep, Fencing, Group, Voter
 from ha_monitor.runtime.orders import OrderReader, ShowView, ToCore, ToGuard
+from ha_monitor.timebase import SECOND
 
 
 def address(text):
@@ -80,3 +82,24 @@ def test_stop_and_restart_are_the_guards_matter():
 
 def test_status_is_the_view():
     assert read(order="status") == ShowView()
+
+
+def test_a_fence_needs_a_reason_and_its_answer_may_take_as_long_as_the_devices():
+    devices = (FenceDevice("ipmi", "/fence", timeout_ns=20 * SECOND),)
+    fencing = Fencing(devices, {"pub3": ((FenceStep("ipmi"),),)})
+    reader = OrderReader(replace(CONFIG, fencing=fencing), NODES[0])
+    order = reader.read({"order": "fence", "node": "pub3", "why": "smoke"}, 7, "anna")
+    assert order.event == ev.FenceOrdered(7, "pub3", "smoke", "anna")
+    assert order.is_answered
+    assert order.answer_ns > 40 * SECOND
+    with pytest.raises(ControlError, match="needs a reason"):
+        reader.read({"order": "fence", "node": "pub3"}, 7, "anna")
+    with pytest.raises(ControlError, match="'mon' is no Node"):
+        reader.read({"order": "fence", "node": "mon", "why": "smoke"}, 7, "anna")
+
+
+def test_a_confirmation_carries_who_and_how_it_is_known():
+    assert read(order="confirm-fenced", node="pub3", why="unplugged") == ToCore(
+        ev.FenceConfirmed(7, "pub3", "unplugged", "root"), is_answered=True
+    )
+    assert read(order="confirm-fenced", node="pub3").event.why == "seen to be off"
