@@ -7,7 +7,7 @@ import contextlib
 import time
 
 from ha_monitor import client
-from ha_monitor.cli.verify import owned_by, wait_until
+from ha_monitor.cli.verify import is_settled_on, wait_until
 from ha_monitor.errors import ControlError
 from ha_monitor.view import View
 
@@ -24,21 +24,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when a new core serves what the old one served."""
+    """0 when a new core serves what the old one served; an error as soon as another Node does."""
     before = client.fetch_view()
-    kept = set(owned_by(before, before.self_name))
+    kept = {g.name for g in before.groups if g.owner == before.self_name and g.state == "running"}
     began = time.monotonic()
     with contextlib.suppress(client.DaemonEndedError):  # the old core ends in the middle of our question
         client.order("restart", args.timeout)
 
-    def is_new(view: View) -> bool:
-        names = {group.name for group in view.groups}
-        serves = {g.name for g in view.groups if g.owner == view.self_name and g.state == "running"}
-        return view.incarnation != before.incarnation and kept & names <= serves
+    def is_over(view: View) -> bool:
+        still = [group for group in view.groups if group.name in kept]  # or no longer configured
+        return view.incarnation != before.incarnation and all(is_settled_on(g, g.owner) for g in still)
 
-    view = wait_until(is_new, args.timeout)
+    view = wait_until(is_over, args.timeout)
     if view is None:
-        raise ControlError(f"no new core serves {', '.join(kept) or 'here'} after {args.timeout:.0f} s")
+        raise ControlError(
+            f"no new core serves {', '.join(sorted(kept)) or 'here'} after {args.timeout:.0f} s"
+        )
+    # A host that stalls at the wrong moment loses its Lease: said at once, not waited for.
+    gone = [f"{g.name} is on {g.owner}" for g in view.groups if g.name in kept and g.owner != view.self_name]
+    if gone:
+        raise ControlError(f"restarted, but now {', '.join(gone)}; see `ha-monitor status` for the cause")
     change = "" if view.config_digest == before.config_digest else ", with the changed configuration"
     print(f"restarted after {(time.monotonic() - began) * 1000:.0f} ms{change}")
     return 0

@@ -123,13 +123,22 @@ def test_restart_is_done_when_a_new_core_serves_the_same_groups(daemon, capsys):
     assert "with the changed configuration" in capsys.readouterr().out
 
 
-def test_restart_after_which_a_group_is_missing_is_no_success(daemon, capsys):
+def test_restart_after_which_nobody_serves_a_group_is_no_success(daemon, capsys):
     def react(view, order):
-        played.view = with_group(replace(view, incarnation="another"), owner="pub3")
+        played.view = with_group(replace(view, incarnation="another"), owner="", owners=0)
 
     played = daemon(react)
     assert cli.main(["restart", "--timeout", "0.3"]) == 2
     assert "no new core serves www" in capsys.readouterr().err
+
+
+def test_restart_during_which_another_node_took_a_group_says_so_at_once(daemon, capsys):
+    def react(view, order):
+        played.view = with_group(replace(view, incarnation="another"), owner="pub3")
+
+    played = daemon(react)
+    assert cli.main(["restart", "--timeout", "600"]) == 2
+    assert "restarted, but now www is on pub3" in capsys.readouterr().err
 
 
 def test_clear_is_refused_where_nothing_is_blocked(daemon, capsys):

@@ -124,12 +124,13 @@ def explanation(told: Told, faults: Sequence[InForce], failback: Mapping[str, st
 def excuse(told: Told, stalls: Iterable[Stall], lease_ns: int) -> str:
     """The stall of the machine beside which an unexplained move stands; empty when there is none.
 
-    A stall of more than half the Lease, of the Owner's or the new Owner's host, within two Leases.
+    A stall of more than half the Lease that ended two Leases before the address was opened, or later.
     """
     if told.cause not in OF_A_STALL:
         return ""
     for stall in stalls:
-        is_near = stall.until_ns >= told.at_ns - 2 * lease_ns and stall.from_ns <= told.at_ns
+        opened_ns = told.at_ns - told.start_ns
+        is_near = stall.until_ns >= opened_ns - 2 * lease_ns and stall.from_ns <= told.at_ns
         if is_near and stall.until_ns - stall.from_ns > lease_ns // 2:
             return f"{stall.host} stood still for {(stall.until_ns - stall.from_ns) / 1e6:.0f} ms"
     return ""
