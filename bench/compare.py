@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.page and _lacks_programs(chosen) and prerequisites.main(["--bench"]):
             return 1
         versions = {OURS: daemon_commit(), **{name: debian_version(name) for name in PEERS}}
-        results = Results(options.results, versions, tuple(options.also))
+        results = Results(options.results, versions, tuple(options.also), options.idle)
         if not options.page:
             _play_for(options, wanted, chosen, results, versions)
         else:
@@ -88,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--also", action="append", default=[], metavar="COMMIT", help="count ours of this commit too"
     )
+    parser.add_argument(
+        "--idle", type=float, default=30, metavar="PERCENT",
+        help="runs on a machine that was less idle do not count and are played again (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--retry", action="store_true", help="play again what could not be played before")
     parser.add_argument("--page", action="store_true", help="play nothing, only write the page")
     parser.add_argument("--no-page", action="store_true", help="do not write the page")

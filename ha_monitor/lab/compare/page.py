@@ -29,12 +29,13 @@ from ha_monitor.lab.compare.figures import (
     ratio,
 )
 from ha_monitor.lab.compare.plan import Wanted, remaining_s
-from ha_monitor.lab.compare.prose import AFTERWORD, FOREWORD, HEADINGS, WHY_BEHIND
+from ha_monitor.lab.compare.prose import AFTERWORD, BUSY, FOREWORD, HEADINGS, WHY_BEHIND
 from ha_monitor.lab.compare.results import Result
 from ha_monitor.lab.peers.peer import PEERS
 from ha_monitor.lab.peers.program import LAN
 
 _START_S = 15.0  # of a lab and a program: 4 s to 27 s were seen
+_BUSY_BELOW_PERCENT = 30
 _SEEN_MS = 1.0  # a millisecond of double ownership is shown as such, less is none
 
 
@@ -79,6 +80,7 @@ def _runs(by_cell: ByCell, commits: Sequence[str]) -> str:
     return (
         f"{len(played)} runs, played {when} with ha-monitor at commit {', '.join(commits)}; the machine was\n"
         f"{idle:.0f} % idle in the median run. The number of runs stands in each cell, in brackets.\n"
+        f"{BUSY if idle < _BUSY_BELOW_PERCENT else ''}"
     )
 
 

@@ -37,7 +37,14 @@ takes over: 1 s (`lan`) and 0.5 s (`fast`), as near above as its settings allow.
 adverts (3.61 of them), corosync as token plus consensus, ucarp in whole seconds; for ours it is the Lease.
 
 In the tables `-` is a cell that was not played yet, `n/a` one that means nothing to the program, with the
-reason at the end.
+reason at the end. *Not back*: nobody answered by the end of the watch. *Not at rest*: a minute and more
+after the watch the pair had still not come back by itself to one Owner and a standby.
+"""
+
+BUSY = """
+**These runs were played while other work kept both cores busy**: they show that and how each program fails,
+but their lengths are upper bounds, most of all for Heartbeat and Pacemaker, which run shell scripts in a
+takeover. A quiet machine plays them again: by default the command counts no run with less than 30 % idle.
 """
 
 AFTERWORD = """\

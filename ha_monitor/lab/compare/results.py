@@ -51,10 +51,18 @@ class Result:
 
 
 class Results:
-    """The files of one directory; only those of the versions that are compared now count."""
+    """The files of one directory; only those of the versions that are compared now count.
 
-    def __init__(self, directory: Path, versions: Mapping[str, str], also_ours: tuple[str, ...] = ()) -> None:
+    Nor do runs on a machine that was busy with something else (``idle_min`` percent): they are played
+    again, and the new one takes the old one's file.
+    """
+
+    def __init__(
+        self, directory: Path, versions: Mapping[str, str],
+        also_ours: tuple[str, ...] = (), idle_min: float = 0.0,
+    ) -> None:  # fmt: skip
         self.directory = directory
+        self._idle_min = idle_min
         self._versions = {program: {version} for program, version in versions.items()}
         self._versions.setdefault(OURS, set()).update(also_ours)
 
@@ -71,7 +79,8 @@ class Results:
         """All runs that count, in the order of their file names."""
         for path in sorted(self.directory.glob("*.json")):
             result = _read(path)
-            if result.version in self._versions.get(result.program, set()):
+            is_of_now = result.version in self._versions.get(result.program, set())
+            if is_of_now and (result.error or result.idle_percent >= self._idle_min):
                 yield result
 
     def by_cell(self) -> dict[Cell, list[Result]]:

@@ -48,12 +48,22 @@ def test_two_owners_of_ours_make_the_command_fail(tmp_path: Path, double_ms: flo
     commit = daemon_commit()
     run = Result(OURS, commit, "lan", "kill", 1, commit, double_ms_kernel=double_ms)
     Results(tmp_path, {OURS: commit}).write(run)
-    assert main(["--page", "--no-page", "--results", str(tmp_path)]) == status
+    assert main(["--page", "--no-page", "--idle", "0", "--results", str(tmp_path)]) == status
 
 
 @pytest.mark.lab
 def test_a_run_is_played_and_not_played_again(tmp_path: Path):
-    argv = [sys.executable, str(ROOT / "bench" / "compare.py"), "--for", "4m", "--runs", "1", "--no-page"]
+    argv = [
+        sys.executable,
+        str(ROOT / "bench" / "compare.py"),
+        "--for",
+        "4m",
+        "--runs",
+        "1",
+        "--no-page",
+        "--idle",
+        "0",
+    ]
     argv += [
         "--program",
         "keepalived",

@@ -87,6 +87,12 @@ def test_the_longest_double_ownership_is_shown_in_both_views():
     assert "0 / 7232" in row_of(text, ROWS["kill"].title, "### Double ownership")
 
 
+def test_a_page_of_runs_on_a_busy_machine_says_so():
+    quiet, busy = ([replace(run, idle_percent=idle) for run in whole()] for idle in (80.0, 3.0))
+    assert "kept both cores busy" not in page(quiet, VERSIONS, ["abc1234"])
+    assert "kept both cores busy" in page(busy, VERSIONS, ["abc1234"])
+
+
 def test_the_page_shows_the_configuration_that_is_used_and_the_command():
     text = page([], VERSIONS, ["abc1234"])
     assert "advert_int 0.28" in text

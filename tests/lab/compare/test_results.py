@@ -29,6 +29,13 @@ def test_runs_of_another_version_do_not_count_unless_asked_for(tmp_path: Path):
     assert list(Results(tmp_path, VERSIONS, ("1111111",))) == [older]
 
 
+def test_runs_on_a_busy_machine_do_not_count_where_quiet_ones_are_wanted(tmp_path: Path):
+    Results(tmp_path, VERSIONS).write(replace(OUR_RUN, idle_percent=12.0))
+    assert Results(tmp_path, VERSIONS, idle_min=30).numbers() == {}
+    Results(tmp_path, VERSIONS).write(replace(OUR_RUN, idle_percent=81.0))
+    assert Results(tmp_path, VERSIONS, idle_min=30).numbers() == {OUR_RUN.cell: {1}}
+
+
 def test_our_commit_does_not_age_the_runs_of_the_others(tmp_path: Path):
     Results(tmp_path, VERSIONS).write(THEIR_RUN)
     assert list(Results(tmp_path, {**VERSIONS, OURS: "fffffff"})) == [THEIR_RUN]
