@@ -11,7 +11,7 @@ from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Cause, FenceDevice, FenceStep, Fencing, Protection
 from ha_monitor.timebase import MS, SECOND
 from tests.core.pairs import FENCING, PairWorld, fence_orders, fencing_pair
-from tests.core.world import World, pair
+from tests.core.world import World, command, pair, vip, www
 
 
 @pytest.fixture
@@ -353,3 +353,30 @@ def test_only_the_life_that_was_known_when_the_order_was_given_counts_as_over(wo
     world["pub3"].step(ev.StandbyOrdered(True, "anna"))
     world.run(3)
     assert len(world.owners()) == 1
+
+
+def exclusive_world(**settings):
+    group = www(command("db"), vip(), exclusive=True, stop_within_ns=8 * SECOND)
+    world = PairWorld(pair(group, fencing=FENCING, **settings))
+    world.run(4)
+    assert world.owners() == ["pub2"]
+    return world
+
+
+def test_with_a_witness_the_silent_owner_of_an_exclusive_group_is_fenced_unasked():
+    world = exclusive_world()
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.run(4)
+    assert world.owners() == ["pub3"], "the hold of 9 s ended with the fence"
+    assert world.fences_by("pub3") == [("pub2", False)]
+    assert world.fences_by("pub2") == [], "without a majority it fences nobody"
+
+
+def test_with_a_witness_a_fence_that_fails_leaves_the_hold_to_run_out():
+    world = exclusive_world()
+    world.fence_works = False
+    world.power_off("pub2")
+    world["pub2"].services.clear()
+    outage_ns(world, least_s=8, most_s=14)
+    assert world.owners() == ["pub3"]

@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ha_monitor.cli.main import main
 from ha_monitor.config import load_config
+from ha_monitor.model import FenceDevice, FenceStep, Fencing
 from ha_monitor.provision.expected import expected_services, hosts
 from ha_monitor.provision.nagios_objects import define, object_files
 from ha_monitor.provision.nrpe import nrpe_definitions
@@ -100,3 +102,21 @@ def test_each_plugin_has_a_command_without_arguments_from_outside(config):
     assert "command[check_ha_group_www]=/opt/ha-monitor/bin/check_ha_group www" in text
     assert len(re.findall(r"^command\[", text, re.M)) == 5
     assert "$ARG" not in text
+
+
+def test_each_node_has_a_service_for_the_others_fence_and_for_its_devices(config):
+    devices = (FenceDevice("ipmi-2", "/fence"), FenceDevice("ipmi-3", "/fence"))
+    levels = {"pub2": ((FenceStep("ipmi-2"),),), "pub3": ((FenceStep("ipmi-3"),),)}
+    fenced = replace(config, fencing=Fencing(devices, levels))
+    services = {
+        (host.voter.name, expected.description)
+        for host in hosts(fenced)
+        for expected in expected_services(fenced, host)
+        if "HA fenc" in expected.description
+    }
+    assert services == {
+        ("pub2", "HA fencing pub3"),
+        ("pub2", "HA fence device ipmi-3"),
+        ("pub3", "HA fencing pub2"),
+        ("pub3", "HA fence device ipmi-2"),
+    }
