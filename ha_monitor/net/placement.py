@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ha_monitor.errors import NetlinkError
 from ha_monitor.model import Address, Interface
 from ha_monitor.net.monitor import LinkTable
+from ha_monitor.net.refresher import Refresher
 from ha_monitor.net.rtnetlink import Device, HostAddress, RouteSocket, ServiceForm, device_for, service_form
 from ha_monitor.timebase import SECOND
 
@@ -38,12 +38,15 @@ class Placement:
         links: LinkTable,
         configured: Mapping[Address, ServiceAddress],
         valid_ns: int,
+        refresher: Refresher,
     ) -> None:
         """``valid_ns``: how long an address stands there after its last refresh."""
         self.configured = configured
         self._route, self._links = route, links
         self._valid_ns = valid_ns
+        self._refresher = refresher
         self._placed: dict[Address, _Placed] = {}
+        self._would_bear: dict[Address, Device | None] = {}
 
     @property
     def placed(self) -> set[Address]:
@@ -68,8 +71,17 @@ class Placement:
         }
 
     def device_of(self, address: Address) -> Device | None:
-        """The device that bears, or would bear, the address."""
-        return self._bearing(address) or self._device_for(address, self._route.addresses)
+        """The device that bears, or would bear, the address; remembered until `forget_devices`."""
+        if (bearing := self._bearing(address)) is not None:
+            return bearing
+        if address not in self._would_bear:
+            self._would_bear[address] = self._device_for(address, self._route.addresses)
+        found = self._would_bear[address]
+        return None if found is None else self._links.by_index(found.index)
+
+    def forget_devices(self) -> None:
+        """Addresses or devices of this host have changed: which one would bear another must be looked up."""
+        self._would_bear.clear()
 
     def _bearing(self, address: Address) -> Device | None:
         placed = self._placed.get(address)
@@ -95,6 +107,8 @@ class Placement:
 
         Raises NetlinkError for the first that could not be put; the others are.
         """
+        addresses = tuple(addresses)
+        self._refresher.settle(addresses)
         present, failures = self._route.addresses(), []
         for address in addresses:
             try:
@@ -119,6 +133,7 @@ class Placement:
         gone = set(addresses)
         for address in gone:
             self._placed.pop(address, None)
+        self._refresher.settle(gone)  # or a late one would put it back
         remove_from_all_devices(self._route, gone)
 
     def next_refresh_ns(self) -> int | None:
@@ -128,16 +143,12 @@ class Placement:
         return min((0 if stamp is None else stamp + half for stamp in stamps), default=None)
 
     def refresh(self, at_ns: int) -> None:
-        """Give new life to addresses that have half of it behind them.
-
-        Where that fails the address vanishes, which is an event of its own.
-        """
+        """Have new life given to addresses that have half of it behind them; waits for nothing."""
         for placed in self._placed.values():
             if placed.refreshed_ns is None:
                 placed.refreshed_ns = at_ns
             elif at_ns - placed.refreshed_ns >= self._valid_ns // 2:
-                with contextlib.suppress(NetlinkError):
-                    self._route.add(placed.where)
+                self._refresher.ask(placed.where)
                 placed.refreshed_ns = at_ns
 
     @property

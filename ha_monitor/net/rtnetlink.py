@@ -202,8 +202,14 @@ class RouteSocket:
 
     def addresses(self) -> tuple[HostAddress, ...]:
         """All addresses of this host."""
-        found = self._netlink.dump("list addresses", RTM_GETADDR, IFADDR.pack(0, 0, 0, 0, 0))
-        read = (read_address(m.body) for m in found if m.kind == RTM_NEWADDR)
+        # By family: newer kernels list one without the lock for which "all families" waits.
+        found = [
+            message
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for message in self._netlink.dump("list addresses", RTM_GETADDR, IFADDR.pack(family, 0, 0, 0, 0))
+            if message.kind == RTM_NEWADDR and message.body[0] == family  # a kernel without it lists all
+        ]
+        read = (read_address(message.body) for message in found)
         return tuple(address for address in read if address is not None)
 
     def neighbours(self) -> dict[Address, str]:

@@ -27,6 +27,7 @@ from ha_monitor.net.monitor import (
 from ha_monitor.net.netlink import KernelRefused
 from ha_monitor.net.placement import Placement, ServiceAddress
 from ha_monitor.net.probe import ClaimListener, DuplicateProbe
+from ha_monitor.net.refresher import Refresher
 from ha_monitor.net.rtnetlink import RouteSocket, mac_bytes, mac_text
 
 __all__ = [
@@ -102,7 +103,8 @@ class ServiceAddresses:
         self._lease = self._open_lease(cluster_name, configured)
         self._monitor = KernelMonitor(self._lease.port if self._lease else None)
         self._monitor.links.reload(self._route.devices())
-        self._placement = Placement(self._route, self._monitor.links, configured, valid_ns)
+        self._refresher = Refresher(RouteSocket())
+        self._placement = Placement(self._route, self._monitor.links, configured, valid_ns, self._refresher)
         self._sender = FrameSender()
         self._listener = ClaimListener(configured)
         self._guarded_devices: tuple[str, ...] = ()
@@ -271,6 +273,8 @@ class ServiceAddresses:
         happened = self._monitor.drain()
         if any(isinstance(event, EventsLost) for event in happened):
             happened += self._monitor.links.reload(self._route.devices())
+        if any(not isinstance(event, RulesetChanged) for event in happened):
+            self._placement.forget_devices()
         carriers = [event for event in happened if isinstance(event, CarrierChanged)]
         return (
             *carriers,
@@ -289,7 +293,7 @@ class ServiceAddresses:
 
     def shutdown(self) -> None:
         """Close the sockets; rules and addresses stay as they are (a restart adopts them)."""
-        for one in (self._monitor, self._listener, self._sender, self._route):
+        for one in (self._monitor, self._listener, self._sender, self._route, self._refresher):
             one.close()
         if self._lease:
             self._lease.shutdown()
