@@ -98,11 +98,14 @@ class Behind:
     theirs_ms: float
     theirs_double_ms: float
 
+    @property
+    def had_two_owners(self) -> bool:
+        """Whether the other program was ahead at the price of two Owners in any run."""
+        return self.theirs_double_ms >= NOISE_MS
+
     def __str__(self) -> str:
-        return (
-            f"{ROWS[self.row].title}, `{self.timing}`: {self.ours_ms:.0f} ms beside"
-            f" {self.theirs_ms:.0f} ms of {TITLES[self.program]}"
-        )
+        double = f", two Owners for {self.theirs_double_ms:.0f}" if self.had_two_owners else ""
+        return f"{TITLES[self.program]} {self.theirs_ms:.0f}{double}"
 
 
 def behind(by_cell: ByCell, timing: str) -> list[Behind]:

@@ -21,6 +21,7 @@ from ha_monitor.lab.compare.cells import (
 from ha_monitor.lab.compare.figures import (
     EQUAL_WITHIN,
     NOISE_MS,
+    Behind,
     ByCell,
     Figures,
     behind,
@@ -106,7 +107,7 @@ def _standing(by_cell: ByCell, timing: str) -> str:
     others = [cell for cell in by_cell if cell.timing == timing and cell.program != OURS and ours[cell.row]]
     compared = sum(figures(by_cell[cell]) is not None for cell in others)
     lost = behind(by_cell, timing)
-    double = sum(one.theirs_double_ms >= NOISE_MS for one in lost)
+    double = sum(one.had_two_owners for one in lost)
     return (
         f"At `{timing}`, ours has the shorter or an equal outage in {compared - len(lost)} of {compared}"
         f" cells; in {double} of the {len(lost)} others that program had two Owners meanwhile.\n"
@@ -179,22 +180,26 @@ def _behind(by_cell: ByCell) -> Iterator[str]:
         f" {EQUAL_WITHIN - 1:.0%} and above the noise of {NOISE_MS:.0f} ms. At its default the other program"
         " stands beside our `lan`.\n"
     )
-    any_found = False
-    for timing in TIMING_ORDER:
-        for one in behind(by_cell, timing):
-            any_found = True
-            double = (
-                f"; it had two Owners for {one.theirs_double_ms:.0f} ms" if one.theirs_double_ms >= 20 else ""
-            )
-            yield f"- {one}{double}"
-    yield "" if any_found else "None.\n"
-    rows = {one.row for timing in TIMING_ORDER for one in behind(by_cell, timing)}
+    found = [one for timing in TIMING_ORDER for one in behind(by_cell, timing)]
+    for with_two in (False, True):
+        yield f"**While the other program had {'two Owners' if with_two else 'one Owner, or none'}**\n"
+        yield from _behind_lines([one for one in found if one.had_two_owners is with_two])
+    rows = {one.row for one in found}
     for its_rows, why in WHY_BEHIND:
         if rows & set(its_rows):
             yield f"{why}\n"
     explained = {row for its_rows, _why in WHY_BEHIND for row in its_rows}
     if unexplained := sorted(rows - explained):
         yield f"Not explained yet: {', '.join(ROWS[row].title for row in unexplained)}.\n"
+
+
+def _behind_lines(found: Sequence[Behind]) -> Iterator[str]:
+    """One line for each fault and timing, with all programs that are ahead; milliseconds."""
+    for row, timing in dict.fromkeys((one.row, one.timing) for one in found):
+        its = [one for one in found if (one.row, one.timing) == (row, timing)]
+        ours = f"ours {its[0].ours_ms:.0f} ms"
+        yield f"- {ROWS[row].title}, `{timing}`: {ours}; {'; '.join(str(one) for one in its)}"
+    yield "" if found else "None.\n"
 
 
 def _left_out() -> Iterator[str]:

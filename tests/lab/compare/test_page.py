@@ -53,7 +53,9 @@ def test_the_one_cell_in_which_ours_is_behind_is_told():
     by_cell = {result.cell: [result] for result in results}
     assert [(one.row, one.program) for one in behind(by_cell, "lan")] == [("switch", "keepalived")]
     text = page(results, VERSIONS, ["abc1234"])
-    assert "- planned Switchover, `lan`: 30 ms beside 10 ms of keepalived" in text
+    assert "had one Owner, or none**\n\n- planned Switchover, `lan`: ours 30 ms; keepalived 10\n" in text
+    assert "had two Owners**\n\nNone." in text
+    assert "Not explained yet: planned Switchover." in text
     assert "1.50" in row_of(text, ROWS["switch"].title, "### Outage of ha-monitor divided")
 
 
