@@ -124,8 +124,9 @@ class Fences:
 
     def _begin(self, fence: Fence, why: str, who: str, at_ns: int) -> None:
         situation = self.situation
-        # Who came back alone may not power off the one that goes on: it only asks.
-        fence.only_ask = who == BY_ITSELF and fence.peer.voter.index not in situation.seat.met
+        # Who came back alone may not power off the one that goes on: it only asks. A majority may.
+        is_pair = situation.config.quorum.is_pair
+        fence.only_ask = is_pair and who == BY_ITSELF and fence.peer.voter.index not in situation.seat.met
         fence.why, fence.who = why, who
         fence.operation_id = situation.take_id()
         fence.life = fence.peer.incarnation
