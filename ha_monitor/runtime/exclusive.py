@@ -7,14 +7,17 @@ while each group is either proved ended or can still be ended in time.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ha_monitor.model import CLOCK_DRIFT, ClusterConfig, Group, ResourceKind
 from ha_monitor.runtime.cgroup import Cgroup, directory_of, hierarchy
 from ha_monitor.runtime.ending import Ending, ending_steps, member_of
-from ha_monitor.runtime.watchdog import Feeder
+from ha_monitor.runtime.watchdog import Feeder, FeederState
+from ha_monitor.timebase import MS, SECOND
 
+LOOK_EVERY_NS = 100 * MS
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -80,6 +83,7 @@ class ExclusiveGroups:
             if place is not None
         }
         self._tell, self._log, self._void_orders = tell, log, void_orders
+        self._told: FeederState | None = None
         self.feeder = Feeder(config.watchdog, log, is_needed=bool(groups))
 
     # What the core says
@@ -124,7 +128,15 @@ class ExclusiveGroups:
                 self._end(watch, "its Lease was not renewed", looks_first=not watch.until_ns, at_ns=at_ns)
             if watch.ending is not None:
                 self._go_on(watch, watch.ending, at_ns)
+        self.feed(at_ns)
+
+    def feed(self, at_ns: int) -> None:
+        """The watchdog alone: for a guard that waits for something."""
         self.feeder.tick(at_ns, self.may_feed(at_ns), self.is_clean)
+        state = self.feeder.state
+        if state != self._told:
+            self._told = state
+            self._tell({"kind": "watchdog", "state": state.word, "detail": state.detail})
 
     def _end(self, watch: GroupWatch, why: str, looks_first: bool, at_ns: int) -> None:
         if watch.until_ns:
@@ -179,14 +191,25 @@ class ExclusiveGroups:
         for watch in self._watches.values():
             watch.take_group(config.group(watch.group.name))
 
-    def end_all(self, at_ns: int) -> None:
-        """The daemon ends: whatever is left of them ends before it."""
+    def end_all(self, now: Callable[[], int]) -> None:
+        """The daemon starts or ends: whatever runs of them ends first. Waits, for `stop_within` at most."""
+        at_ns = now()
+        bound_ns = at_ns + max((w.group.stop_within_ns for w in self._watches.values()), default=0)
         for watch in self._watches.values():
             watch.wanted_ns = 0
-            if not watch.is_clean and watch.ending is None:
+            if not watch.is_clean:
                 watch.begin_end(looks_first=True, at_ns=at_ns)
+        while not self.is_clean and at_ns < bound_ns:
+            select.select(self.watched, [], [], LOOK_EVERY_NS / SECOND)
+            at_ns = now()
+            self.tick(at_ns)
 
+    def tell_again(self) -> None:
+        """Another core asks how the watchdog is."""
+        self._told = None
 
-def longest_end_ns(config: ClusterConfig) -> int:
-    """For how long a start or an end of the daemon waits for what is left of exclusive groups."""
-    return max((g.stop_within_ns for g in config.groups if g.exclusive), default=0)
+    def close(self) -> None:
+        """The guard ends. The watchdog is stopped only if nothing is left to protect."""
+        if not self.is_clean:
+            self._log("error", "an exclusive group could not be ended; a watchdog is left counting")
+        self.feeder.close(self.is_clean)

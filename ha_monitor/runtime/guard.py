@@ -24,10 +24,9 @@ from ha_monitor.errors import HaMonitorError, NetlinkError
 from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import end_text
-from ha_monitor.runtime.exclusive import ExclusiveGroups, longest_end_ns
+from ha_monitor.runtime.exclusive import ExclusiveGroups
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation
 from ha_monitor.runtime.helpers import Helpers
-from ha_monitor.runtime.ipc import RECEIVE_MAX
 from ha_monitor.runtime.notify import notify
 from ha_monitor.runtime.preparation import (
     Prepared,
@@ -38,7 +37,6 @@ from ha_monitor.runtime.preparation import (
 )
 from ha_monitor.runtime.processes import process_list
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
-from ha_monitor.runtime.watchdog import FeederState
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
 START_BOUND_NS = 20 * SECOND  # a core that is not warm by then will not be
@@ -66,7 +64,6 @@ class Guard:
         self._stop_bound_ns = 0
         self._slow_tick_ns = 0
         self._has_run = False
-        self._told_watchdog: FeederState | None = None
         self._exit_code: int | None = None
         self._wakeup, self._wakeup_end = socket.socketpair()
 
@@ -83,7 +80,7 @@ class Guard:
     def run(self) -> int:
         """Start everything, watch it, return the daemon's exit code."""
         self._take_signals()
-        self._end_what_runs(longest_end_ns(self._current.config))
+        self._exclusive.end_all(self._now)
         self._start_core()
         while self._exit_code is None:
             self._wait()
@@ -93,14 +90,6 @@ class Guard:
             self._tick(self._now())
         self._end()
         return self._exit_code
-
-    def _end_what_runs(self, bound_ns: int) -> None:
-        """Of exclusive groups: at the start, whoever began it; at the end, whatever the core left of it."""
-        bound_ns += self._now()
-        self._exclusive.end_all(self._now())
-        while not self._exclusive.is_clean and self._now() < bound_ns:
-            select.select(self._exclusive.watched, [], [], TICK_NS / SECOND)
-            self._exclusive.tick(self._now())
 
     def _wait(self) -> None:
         watched: list[Any] = [
@@ -162,7 +151,7 @@ class Guard:
             for message in messages:
                 core.watch.fed()
                 self._heed(core, message)
-            if len(messages) < RECEIVE_MAX:
+            if not messages:
                 break
         if (code := core.child.reap(0)) is not None:
             for message in core.channel.receive():  # its last words
@@ -179,7 +168,7 @@ class Guard:
 
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
         core.is_ready = self._has_run = True
-        self._told_watchdog = None
+        self._exclusive.tell_again()
         self._slow_tick_ns = 0
         notify("READY=1")
 
@@ -259,6 +248,9 @@ class Guard:
             self._core = None  # `_tick` starts it; the kernel's Lease ends meanwhile
             core.close()
 
+    def _feed(self) -> None:
+        self._exclusive.feed(self._now())
+
     # --- restart: a new core is warm before the old one lets go
 
     def _begin_restart(self, who: str) -> None:
@@ -266,7 +258,7 @@ class Guard:
             return
         self._scribe.log("info", f"restart ordered by {who}: reading the configuration")
         try:
-            generation = make_generation(self._current.is_witness)
+            generation = make_generation(self._current.is_witness, self._feed)
             refuse_new_name(self._current.config, generation.config)
             refuse_new_holds(self._current.config, generation.config)
         except HaMonitorError as error:
@@ -339,18 +331,11 @@ class Guard:
         if self._next and now > self._next_bound_ns:
             self._overdue_restart()
         self._exclusive.tick(now)
-        self._tell_of_watchdog()
         if self._core and self._core.is_ready and not self._is_stopping:
             self._helpers.keep(self._current)
         if now >= self._slow_tick_ns:
             self._slow_tick_ns = now + SLOW_TICK_NS
             self._slow_tick()
-
-    def _tell_of_watchdog(self) -> None:
-        state = self._exclusive.feeder.state
-        if state != self._told_watchdog:
-            self._told_watchdog = state
-            self._tell_core({"kind": "watchdog", "state": state.word, "detail": state.detail})
 
     def _watch_core(self, core: CoreHandle, now: int) -> None:
         if core.user_lease_ends_ns and now > core.user_lease_ends_ns:
@@ -403,10 +388,8 @@ class Guard:
                 self._scribe.log("error", "service addresses could not be removed; see `ip address`")
             elif core and core.goodbye.has_something_to_say:
                 core.goodbye.send()
-        self._end_what_runs(longest_end_ns(self._current.config))
-        if not self._exclusive.is_clean:
-            self._scribe.log("error", "an exclusive group could not be ended; the watchdog is left counting")
-        self._exclusive.feeder.close(self._exclusive.is_clean)
+        self._exclusive.end_all(self._now)
+        self._exclusive.close()
         self._end_next()
         self._helpers.end_all(self._current)
         with contextlib.suppress(OSError):  # else it would be believed for some seconds more

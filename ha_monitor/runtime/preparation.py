@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, stor
 from ha_monitor.runtime.scribe import Scribe
 
 CONFIG_CHILD_BOUND_S = 20.0
+CONFIG_CHILD_LOOK_S = 0.1
 FORMER_CORE_BOUND_S = 5.0
 
 
@@ -55,9 +57,9 @@ def prepare(is_witness: bool) -> Prepared:
     return Prepared(generation, open_listeners(), memory, abstain_ns, Scribe(paths.state_dir()), lock)
 
 
-def make_generation(is_witness: bool) -> Generation:
+def make_generation(is_witness: bool, while_waiting: Callable[[], None] = lambda: None) -> Generation:
     """Read the configuration anew. Raises HaMonitorError when it cannot be used on this host."""
-    text, keys = split_keys(read_configuration())
+    text, keys = split_keys(read_configuration(while_waiting))
     config = config_of(text)
     return Generation(config, text, keys, own_name(config, is_witness), is_witness)
 
@@ -80,17 +82,28 @@ def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
         raise ConfigError(where, "changed", "as it was", "this needs stop and start on every host")
 
 
-def read_configuration() -> bytes:
-    """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load."""
+def read_configuration(while_waiting: Callable[[], None] = lambda: None) -> bytes:
+    """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load.
+
+    ``while_waiting`` is called ten times a second: a watchdog would not wait for a slow child.
+    """
     command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=CONFIG_CHILD_BOUND_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise PrerequisiteError(f"{paths.etc_dir()}: not read within {CONFIG_CHILD_BOUND_S:.0f} s") from None
-    if done.returncode != 0:
-        reason = done.stderr.decode(errors="replace").strip().removeprefix("ha-monitor: ")
-        raise HaMonitorError(reason or f"the configuration's reader ended with code {done.returncode}")
-    return done.stdout
+    bound = time.monotonic() + CONFIG_CHILD_BOUND_S
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        while True:
+            try:
+                told, complaint = child.communicate(timeout=CONFIG_CHILD_LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                while_waiting()
+                if time.monotonic() > bound:
+                    child.kill()
+                    what = f"{paths.etc_dir()}: not read within {CONFIG_CHILD_BOUND_S:.0f} s"
+                    raise PrerequisiteError(what) from None
+    if child.returncode != 0:
+        reason = complaint.decode(errors="replace").strip().removeprefix("ha-monitor: ")
+        raise HaMonitorError(reason or f"the configuration's reader ended with code {child.returncode}")
+    return told
 
 
 def own_name(config: ClusterConfig, is_witness: bool) -> str:

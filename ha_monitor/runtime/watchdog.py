@@ -41,7 +41,7 @@ GETTIMEOUT = ioctl_number(_READ, 7, NUMBER.size)
 
 
 FEED_EVERY_NS = 100 * MS
-OPEN_AGAIN_NS = 10 * SECOND
+OPEN_AGAIN_NS = SECOND
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from ha_monitor.model import Watchdog
 from ha_monitor.runtime import exclusive
-from ha_monitor.runtime.exclusive import ExclusiveGroups, longest_end_ns
+from ha_monitor.runtime.exclusive import ExclusiveGroups
 from ha_monitor.runtime.watchdog import Feeder
 from ha_monitor.timebase import MS, SECOND
 from tests.core.world import command, pair, www
@@ -50,9 +50,8 @@ class Groups:
 
     def started(self):
         """As after a start of the daemon."""
-        self.care.end_all(AT)
         self.care.feeder.tick = lambda *_: None
-        self.care.tick(AT)
+        self.care.end_all(lambda: AT)
         self.told.clear()
         self.looks.clear()
         return self.care
@@ -70,8 +69,7 @@ def test_a_guard_that_has_just_started_proves_before_it_believes(groups):
     groups.care.feeder.tick = lambda *_: None
     assert not groups.care.is_clean
     assert not groups.care.may_feed(AT)
-    groups.care.end_all(AT)
-    groups.care.tick(AT)
+    groups.care.end_all(lambda: AT)
     assert groups.looks == [True]
     assert groups.care.is_clean
 
@@ -188,6 +186,25 @@ def test_renewals_of_a_group_on_its_way_out_do_not_bring_it_back(groups):
     assert groups.kinds() == ["group-guarded", "group-ended"]
 
 
+def test_an_end_of_the_daemon_waits_for_stop_within_and_no_longer(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    clock = iter(range(AT, AT + 100 * SECOND, SECOND))
+    care.end_all(lambda: next(clock))
+    assert next(clock) <= AT + STOP_WITHIN + SECOND
+    assert not care.is_clean
+
+
+def test_a_new_core_is_told_of_the_watchdog_again(groups):
+    care = groups.started()
+    care.tick(AT + 1)
+    assert groups.told == []
+    care.tell_again()
+    care.tick(AT + 2)
+    assert groups.kinds() == ["watchdog"]
+
+
 def test_a_group_that_may_not_be_owned_here_is_ended_as_soon_as_it_is_asked(monkeypatch):
     groups = Groups(monkeypatch)
     care = ExclusiveGroups(groups.config, "mon", groups.told.append, groups._log, groups._void)
@@ -202,8 +219,3 @@ def test_the_guard_wakes_when_a_lease_ends(groups):
     assert care.due_ns() is None
     care.take_lease("www", AT + 700 * MS, True, AT)
     assert care.due_ns() == AT + 700 * MS
-
-
-def test_the_longest_end_is_that_of_the_slowest_exclusive_group(groups):
-    assert longest_end_ns(groups.config) == STOP_WITHIN
-    assert longest_end_ns(pair()) == 0

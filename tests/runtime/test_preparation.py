@@ -1,8 +1,13 @@
 """What is refused before anything starts: each with where, what stands there and what to do."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from ha_monitor.errors import ConfigError, HaMonitorError
+from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
+from ha_monitor.model import Group
 from ha_monitor.runtime import preparation
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
 from ha_monitor.timebase import SECOND
@@ -65,3 +70,34 @@ def test_socket_is_private_before_it_is_bound_and_has_its_mode_after(places):
     assert modes == {"control.sock": 0o660, "status.sock": 0o666}
     listeners.control.close()
     listeners.status.close()
+
+
+def test_a_slow_reader_of_the_configuration_does_not_keep_the_guard_from_feeding(monkeypatch, tmp_path):
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 0.6\necho '{}'\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(preparation.sys, "executable", str(slow))
+    fed = []
+    assert preparation.read_configuration(lambda: fed.append(1)) == b"{}\n"
+    assert len(fed) >= 2
+
+
+def test_a_reader_that_hangs_is_ended(monkeypatch, tmp_path):
+    hanging = tmp_path / "hanging"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(preparation.sys, "executable", str(hanging))
+    monkeypatch.setattr(preparation, "CONFIG_CHILD_BOUND_S", 0.3)
+    with pytest.raises(PrerequisiteError, match="not read within"):
+        preparation.read_configuration()
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_refused"),
+    [({}, False), ({"stop_within_ns": 9 * SECOND}, True), ({"exclusive": False}, True)],
+)
+def test_a_restart_that_changes_what_voters_hold_is_refused(changed, is_refused):
+    group = Group("data", ("pub2",), (), exclusive=True, stop_within_ns=8 * SECOND)
+    old, new = (SimpleNamespace(groups=(g,), watchdog=None) for g in (group, replace(group, **changed)))
+    with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
+        preparation.refuse_new_holds(old, new)

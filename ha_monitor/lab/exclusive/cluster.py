@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -145,20 +146,34 @@ class ExclusiveCluster:
     def heal(self) -> None:
         """Whatever was done to the Nodes: power, life, daemons."""
         for node in NODES:
-            host = self.lab.host(node)
-            if not host.is_on():
-                host.power_on()
-            signal_all(daemon_processes(host), 18)
+            self._boot(node)
+            signal_all(daemon_processes(self.lab.host(node)), signal.SIGCONT)
         for name in (*NODES, WITNESS):
             self.daemons.start_on(name)
 
     def wait_settled(self, timeout_s: float = 60.0) -> None:
-        """Until all three are well. Raises LabError that says what is not."""
+        """Until all three are well. Raises LabError that says what is not.
+
+        A Node that its watchdog resets meanwhile boots again, as a machine does.
+        """
         deadline = time.monotonic() + timeout_s
         while reasons := self.daemons.unsettled():
             if time.monotonic() > deadline:
                 raise LabError(f"not settled after {timeout_s:g} s: {'; '.join(reasons)}")
+            for node in NODES:
+                self._boot(node)
             time.sleep(0.1)
+
+    def _boot(self, node: str) -> None:
+        if not self.lab.host(node).is_on():
+            with watchdog.plug_of(self.lab, node):
+                self.lab.host(node).power_on()
+
+    def state_text(self) -> str:
+        """What stands where, for a run that could not be played to its end."""
+        words = [f"{name}: {self.daemons.last_words(name)}" for name in NODES if self.lab.host(name).is_on()]
+        mounted = [name for name in NODES if self.disk.is_mounted(name)]
+        return "; ".join([*self.daemons.unsettled(), *words, f"mounted on {mounted or 'no Node'}"])
 
     def remove(self) -> None:
         """End the daemons and what they ran; leave no mount, no loop device, no cgroup."""
@@ -176,7 +191,7 @@ def remove_exclusive(lab: Lab) -> None:
         host = lab.host(node)
         if host.is_on():
             kill_all_at_once(host.processes())
-            with contextlib.suppress(LabError):
+            with watchdog.plug_of(lab, node), contextlib.suppress(LabError):
                 host.power_off()
     watchdog.remove_doubles(lab)
     with contextlib.suppress(LabError):

@@ -10,13 +10,13 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ha_monitor.lab import kernel
 from ha_monitor.lab.cast import NODES
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
@@ -33,6 +33,8 @@ _MAKE = {
 # A second mount of one xfs on one machine is refused by its UUID, which two machines never see.
 MOUNT_OPTIONS = {"ext4": "noatime,errors=remount-ro", "xfs": "noatime,nouuid"}
 _CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n", "-f"]}
+# A host that starts meanwhile takes copies of all mounts with it, and such a copy is not unmounted with ours.
+ALONE = ("unshare", "--mount", "--propagation", "private")
 _SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2  # FS_IOC_SHUTDOWN: from here on nothing reaches the disk
 _FREEZE, _THAW = 0xC0045877, 0xC0045878
 
@@ -90,7 +92,7 @@ class SharedDisk:
             copy = Path(place) / "copy.img"
             with self._frozen(node):
                 run(["cp", "--sparse=always", str(self.image), str(copy)])
-            self._replay_log(copy, Path(place) / "mnt")
+            self._replay_log(copy)
             return self._complaint(copy)
 
     def check_unmounted(self) -> str:
@@ -99,14 +101,24 @@ class SharedDisk:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Path]:
-        """The disk mounted on the machine outside; no Node may have it mounted. Raises LabError."""
-        with tempfile.TemporaryDirectory(dir=IMAGE_DIRECTORY, prefix=_prefix(self._lab)) as place:
-            options = f"loop,{MOUNT_OPTIONS[self.kind]}"
-            run(["mount", "-t", self.kind, "-o", options, str(self.image), place])
-            try:
-                yield Path(place)
-            finally:
-                run(["umount", place], check=False)
+        """The disk mounted outside of every host; no Node may have it mounted. Raises LabError."""
+        script = (
+            f"mount -t {self.kind} -o {self._loop_options} {self.image} /mnt && echo ready && exec sleep 600"
+        )
+        holder = subprocess.Popen([*ALONE, "/bin/sh", "-c", script], stdout=subprocess.PIPE, text=True)
+        assert holder.stdout is not None
+        try:
+            if holder.stdout.readline() != "ready\n":
+                raise LabError(f"{self.image}: cannot be mounted any more")
+            yield Path(f"/proc/{holder.pid}/root/mnt")
+        finally:
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+
+    @property
+    def _loop_options(self) -> str:
+        return f"loop,{MOUNT_OPTIONS[self.kind]}"
 
     @contextlib.contextmanager
     def _frozen(self, node: str) -> Iterator[None]:
@@ -120,12 +132,10 @@ class SharedDisk:
         finally:
             os.close(fd)
 
-    def _replay_log(self, copy: Path, place: Path) -> None:
+    def _replay_log(self, copy: Path) -> None:
         """As the next mount would; a checker leaves a log alone and calls what it holds missing."""
-        place.mkdir()
-        options = f"loop,{MOUNT_OPTIONS[self.kind]}"
-        run(["mount", "-t", self.kind, "-o", options, str(copy), str(place)])
-        run(["umount", str(place)])
+        script = f"mount -t {self.kind} -o {self._loop_options} {copy} /mnt && umount /mnt"
+        run([*ALONE, "/bin/sh", "-c", script])
 
     def _complaint(self, image: Path) -> str:
         done = subprocess.run(
@@ -156,19 +166,11 @@ def _prefix(lab: Lab) -> str:
 
 def remove_disk(lab: Lab) -> None:
     """Detach and delete whatever of this lab's disk is left, also of one that crashed."""
-    for path in IMAGE_DIRECTORY.glob(f"{_prefix(lab)}*"):
-        if path.is_dir():
-            with contextlib.suppress(OSError):
-                kernel.unmount_lazily(str(path / "mnt"))
-            with contextlib.suppress(OSError):
-                kernel.unmount_lazily(str(path))
     for device in json.loads(run(["losetup", "--list", "--json"]) or '{"loopdevices": []}')["loopdevices"]:
         if str(device["back-file"] or "").removesuffix(" (deleted)") == str(image_of(lab)):
             run(["losetup", "--detach", device["name"]], check=False)
     for path in IMAGE_DIRECTORY.glob(f"{_prefix(lab)}*"):
         if path.is_dir():
-            for file in path.iterdir():
-                file.rmdir() if file.is_dir() else file.unlink()
-            path.rmdir()
+            shutil.rmtree(path)
         else:
             path.unlink()

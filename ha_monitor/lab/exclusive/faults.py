@@ -11,6 +11,7 @@ from ha_monitor.lab.cast import SERVICE_GROUP, other_node
 from ha_monitor.lab.daemons import PROGRAM
 from ha_monitor.lab.exclusive.cluster import ExclusiveCluster
 from ha_monitor.lab.exclusive.disk import MOUNT_POINT
+from ha_monitor.lab.exclusive.watchdog import plug_of
 from ha_monitor.lab.faults import Blow
 from ha_monitor.lab.processes import kill_all_at_once, signal_all
 from ha_monitor.lab.roles import ALL, daemon_processes
@@ -29,8 +30,9 @@ class ExclusiveFault:
 
 
 def _power_off(cluster: ExclusiveCluster, owner: str) -> None:
-    cluster.disk.cut_off(owner)
-    cluster.lab.host(owner).power_off()
+    with plug_of(cluster.lab, owner):
+        cluster.disk.cut_off(owner)
+        cluster.lab.host(owner).power_off()
 
 
 def _kill(role: str) -> Callable[[ExclusiveCluster, str], None]:

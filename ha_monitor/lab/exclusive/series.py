@@ -89,9 +89,7 @@ class Series:
                 for future in futures:
                     future.result()
             except BaseException:
-                self.deadline_s = (
-                    0  # interrupted: the runs under way are played to their end, no other begins
-                )
+                self.deadline_s = 0  # interrupted: runs under way are played to their end
                 raise
 
     def _play_in(self, lab: Lab) -> None:
@@ -132,7 +130,8 @@ class Series:
             return play(cluster, mounts, run, fault, self.seed)
         except (LabError, OSError) as error:
             doubles = mounts.count_since(began_ns)
-            return RunResult(run, fault.name, double_mounts=doubles, error=str(error) or repr(error))
+            why = f"{error!s} ({cluster.state_text()})"
+            return RunResult(run, fault.name, double_mounts=doubles, error=why)
 
 
 def sentence(result: RunResult, kind: str, lab: str) -> str:

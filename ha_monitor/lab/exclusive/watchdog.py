@@ -8,11 +8,13 @@ It runs outside the host, as hardware would: what freezes the host does not free
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ha_monitor.lab import kernel
@@ -35,6 +37,16 @@ def firings(lab: Lab, host: str) -> int:
     """How often this host was reset."""
     path = place_of(lab, host).with_suffix(".fired")
     return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+@contextlib.contextmanager
+def plug_of(lab: Lab, host: str) -> Iterator[None]:
+    """One hand at a host's plug at a time: a double that fires, or the series that boots or cuts it."""
+    path = place_of(lab, host).with_suffix(".plug")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Double:
@@ -76,13 +88,14 @@ class Double:
 
     def _fire(self) -> None:
         host = self._lab.host(self._host)
-        if host.init() != self._life or self._life is None:
-            return  # it lost its power already, and may have got it back since
-        with open(place_of(self._lab, self._host).with_suffix(".fired"), "a") as notes:
-            notes.write(f"{time.monotonic_ns()}\n")
-        self._disk.cut_off(self._host)
-        with contextlib.suppress(LabError, OSError):
-            host.power_off()
+        with plug_of(self._lab, self._host):
+            if host.init() != self._life or self._life is None:
+                return  # it lost its power already, and may have got it back since
+            with open(place_of(self._lab, self._host).with_suffix(".fired"), "a") as notes:
+                notes.write(f"{time.monotonic_ns()}\n")
+            self._disk.cut_off(self._host)
+            with contextlib.suppress(LabError, OSError):
+                host.power_off()
 
 
 def main() -> int:
