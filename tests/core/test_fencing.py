@@ -380,3 +380,16 @@ def test_with_a_witness_a_fence_that_fails_leaves_the_hold_to_run_out():
     world["pub2"].services.clear()
     outage_ns(world, least_s=8, most_s=14)
     assert world.owners() == ["pub3"]
+
+
+def test_the_owner_counts_the_vote_of_the_one_that_it_fenced_once_that_is_back(world):
+    world.separate("pub2", "pub3")
+    world.run(6)
+    assert absences(world, "pub2") == {1: "fenced"}
+    world.boot("pub3")
+    world.run(8)
+    world.cut.clear()
+    world.run(3)
+    assert absences(world, "pub2") == {}
+    assert world["pub2"].core.fences.of_node[1].state is FenceState.IDLE
+    assert world.owners() == ["pub2"]
