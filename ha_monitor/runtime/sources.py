@@ -85,6 +85,7 @@ class ChannelSource:
         when_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self._channel, self._handlers, self._when_closed = channel, handlers, when_closed
+        self._is_end_told = False
         self.refused = 0
 
     def filenos(self) -> Sequence[int]:
@@ -92,14 +93,17 @@ class ChannelSource:
         return [] if self._channel.is_closed else [self._channel.fileno()]
 
     def next_deadline_ns(self) -> int | None:
-        """Nothing by time."""
-        return None
+        """At once when the end of the channel has still to be told."""
+        return 0 if self._channel.is_closed and not self._is_end_told else None
 
-    def tick(self, at_ns: int) -> None:
-        """Nothing by time."""
+    def tick(self, at_ns: int) -> None:  # noqa: ARG002
+        """Tell the end, also if a sending of ours noticed it: then nothing is readable any more."""
+        if self._channel.is_closed and not self._is_end_told:
+            self._is_end_told = True
+            self._when_closed()
 
     def take(self, fileno: int) -> None:  # noqa: ARG002
-        """Everything that waits, bounded by the channel."""
+        """Everything that waits, bounded by the channel; its end is told with the next tick."""
         for message in self._channel.receive():
             handler = self._handlers.get(message["kind"])
             try:
@@ -109,8 +113,6 @@ class ChannelSource:
                     handler(message)
             except (KeyError, ValueError, TypeError, AttributeError):
                 self.refused += 1
-        if self._channel.is_closed:
-            self._when_closed()
 
 
 class Periodic:

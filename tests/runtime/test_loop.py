@@ -1,8 +1,12 @@
 """The order of things in one turn of the loop: packet, clock, deadlines, event; answers before all else."""
 
+import pytest
+
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
+from ha_monitor.runtime.ipc import Channel, make_pair
 from ha_monitor.runtime.loop import ROUNDS_MAX, Stepper
+from ha_monitor.runtime.sources import ChannelSource
 from tests.runtime.fakes import DEADLINE, Clock
 
 PACKET = ev.PeerRefused(1, "lan")
@@ -110,3 +114,22 @@ def test_stopped_core_is_given_nothing_more():
     core.is_stopped = True
     Stepper(core, ScriptedEffects(), Clock()).feed(PACKET)
     assert core.seen == []
+
+
+@pytest.mark.parametrize("is_noticed_by_sending", [False, True])
+def test_the_end_of_a_channel_is_told_once_whoever_noticed_it(is_noticed_by_sending):
+    here, there = make_pair()
+    channel, told = Channel(here), []
+    source = ChannelSource(channel, {}, lambda: told.append("gone"))
+    assert source.next_deadline_ns() is None
+    there.close()
+    if is_noticed_by_sending:
+        channel.send({"kind": "beat"})  # from now on there is nothing to select on
+        assert source.filenos() == []
+    else:
+        source.take(here.fileno())
+    assert source.next_deadline_ns() == 0
+    for _ in range(3):
+        source.tick(0)
+    assert told == ["gone"]
+    assert source.next_deadline_ns() is None
