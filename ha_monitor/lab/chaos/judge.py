@@ -65,21 +65,21 @@ class Judge:
         """Daemons wrote these down; the sink must get them."""
         self._journal += entries
 
-    def is_owed(self, told: Sequence[Told], cut: ledger.PowerCut, until_ns: int) -> bool:
+    def is_owed(self, told: Sequence[Told], struck: ledger.Struck, until_ns: int) -> bool:
         """Whether the sink has not got everything yet that was written down, or seen until a moment."""
-        if ledger.missing_of_journal(self._journal, told, cut):
+        if ledger.missing_of_journal(self._journal, told, struck):
             return True
         return any(
-            ledger.missing_of_observer(group, seen.probe.changes(self._from_ns, until_ns), told, cut)
+            ledger.missing_of_observer(group, seen.probe.changes(self._from_ns, until_ns), told, struck)
             for group, seen in self._watch.groups.items()
         )
 
     def judge(
-        self, told: Sequence[Told], faults: Sequence[InForce], cut: ledger.PowerCut, until_ns: int
+        self, told: Sequence[Told], faults: Sequence[InForce], struck: ledger.Struck, until_ns: int
     ) -> dict[str, Any]:
         """Judge up to a moment that the observers have written down; for the record of the round."""
-        seen = {group: self._group(group, told, cut, until_ns) for group in self._watch.groups}
-        lost = ledger.missing_of_journal(self._journal, told, cut)
+        seen = {group: self._group(group, told, struck, until_ns) for group in self._watch.groups}
+        lost = ledger.missing_of_journal(self._journal, told, struck)
         for entry in lost:
             self._wrong(f"lost: {entry.host} wrote down a transition that never arrived: {entry.sentence}")
         self.verdict.lost_transitions += len(lost)
@@ -93,10 +93,12 @@ class Judge:
         self._wrong(text)
         self.verdict.problems.append(text)
 
-    def _group(self, group: str, told: Sequence[Told], cut: ledger.PowerCut, until_ns: int) -> dict[str, Any]:
+    def _group(
+        self, group: str, told: Sequence[Told], struck: ledger.Struck, until_ns: int
+    ) -> dict[str, Any]:
         seen, from_ns = self._watch.groups[group], self._from_ns
         changes = seen.probe.changes(from_ns, until_ns)
-        missing = ledger.missing_of_observer(group, changes, told, cut)
+        missing = ledger.missing_of_observer(group, changes, told, struck)
         recorded = [*told, *map(ledger.as_told, self._journal)]
         known = [change for change in changes if ledger.is_told(group, change, recorded)]
         observer_ns = seen.probe.double_ns(from_ns, until_ns, known)

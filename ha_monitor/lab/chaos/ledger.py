@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ha_monitor.lab.chaos.spans import Change
 
@@ -16,9 +17,10 @@ from ha_monitor.lab.chaos.spans import Change
 # milliseconds before the first probe finds its way to it, more when the machine is busy.
 BEFORE_NS = 1_500_000_000
 AFTER_NS = 400_000_000
-# A Node that loses its power so soon after a takeover has no record of it on disk yet. The next
-# Owner tells the way from it. (docs/architecture.md; runtime/transitions.py)
-POWER_CUT_NS = 1_000_000_000
+# A Node that loses its power so soon after a takeover has no record of it on disk yet, and one whose
+# core dies while the group still starts has none at all: a Takeover is told when it is complete. The
+# next Owner tells the way from it. (docs/architecture.md; runtime/transitions.py)
+SOON_NS = 1_000_000_000
 
 _LINE = re.compile(r"group (\S+): (\S+) -> (\S+) \(([a-z-]+)(?:, \d+ ms)?\): (.*)")
 
@@ -67,10 +69,17 @@ def as_told(entry: Journaled) -> Told:
     )
 
 
-PowerCut = Callable[[str, int, int], bool]  # host, from, until: did it lose its power in between?
+WasStruck = Callable[[str, int, int], bool]  # host, from, until: was it, in between?
 
 
-def missing_of_journal(written: Sequence[Journaled], told: Sequence[Told], cut: PowerCut) -> list[Journaled]:
+class Struck(NamedTuple):
+    """What took records with it: of the power, or of the disk; and what killed or stopped a core."""
+
+    power: WasStruck
+    core: WasStruck
+
+
+def missing_of_journal(written: Sequence[Journaled], told: Sequence[Told], struck: Struck) -> list[Journaled]:
     """What daemons wrote down and the sink never got."""
     left = Counter((t.group, t.sentence) for t in told)
     lost = []
@@ -78,20 +87,20 @@ def missing_of_journal(written: Sequence[Journaled], told: Sequence[Told], cut: 
         key = entry.group, entry.sentence
         if left[key]:
             left[key] -= 1
-        elif not _is_told_by_next(entry.group, entry.host, entry.seen_ns, told, cut):
+        elif not _is_told_by_next(entry.group, entry.host, entry.seen_ns, told, struck.power):
             lost.append(entry)
     return lost
 
 
 def missing_of_observer(
-    group: str, changes: Iterable[Change], told: Sequence[Told], cut: PowerCut
+    group: str, changes: Iterable[Change], told: Sequence[Told], struck: Struck
 ) -> list[Change]:
     """Changes that the outside observer saw and of which the sink was told nothing."""
     return [
         change
         for change in changes
         if not is_told(group, change, told)
-        and not _is_told_by_next(group, change.new, change.first_ns, told, cut)
+        and not _is_told_by_next(group, change.new, change.first_ns, told, struck.core)
     ]
 
 
@@ -103,8 +112,8 @@ def is_told(group: str, change: Change, told: Iterable[Told]) -> bool:
     )
 
 
-def _is_told_by_next(group: str, host: str, at_ns: int, told: Sequence[Told], cut: PowerCut) -> bool:
-    if not cut(host, at_ns - POWER_CUT_NS, at_ns + POWER_CUT_NS):
+def _is_told_by_next(group: str, host: str, at_ns: int, told: Sequence[Told], was_struck: WasStruck) -> bool:
+    if not was_struck(host, at_ns - SOON_NS, at_ns + SOON_NS):
         return False
     later = sorted((t for t in told if t.group == group and t.at_ns > at_ns), key=lambda t: t.at_ns)
     return bool(later) and host in (later[0].old, later[0].new)

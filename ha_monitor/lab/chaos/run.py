@@ -150,12 +150,12 @@ class ChaosRun:
         now_ns = time.monotonic_ns()
         with self._reading:
             self._watch.wait_until(now_ns)
-        deadline, cut = time.monotonic() + self._sink_within_s, self._striker.lost_power
+        deadline, struck = time.monotonic() + self._sink_within_s, self._striker.what_was_struck
         while True:
             self._read_on()
             told = self._stage.told()
-            if not self._judge.is_owed(told, cut, now_ns) or time.monotonic() > deadline:
-                return self._judge.judge(told, self._striker.in_force(), cut, now_ns)
+            if not self._judge.is_owed(told, struck, now_ns) or time.monotonic() > deadline:
+                return self._judge.judge(told, self._striker.in_force(), struck, now_ns)
             time.sleep(_POLL_S)
 
     def _read_on(self) -> None:

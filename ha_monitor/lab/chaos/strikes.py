@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ha_monitor.lab import faults
 from ha_monitor.lab.cast import WITNESS, other_node
-from ha_monitor.lab.chaos import catalog
+from ha_monitor.lab.chaos import catalog, ledger
 from ha_monitor.lab.chaos.catalog import CATALOG
 from ha_monitor.lab.chaos.moves import InForce
 from ha_monitor.lab.chaos.plan import Round, Strike
@@ -18,6 +18,10 @@ from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.problems import LabError
 
 _HEAL_TRIES = 3
+_TAKE_RECORDS = frozenset(("power-off", "disk-full", "no-memory"))
+_STOP_CORES = frozenset(
+    ("kill", "kill guard", "kill core", "kill one by one", "freeze", "freeze core", "stop")
+)
 
 
 @dataclass
@@ -64,10 +68,17 @@ class Striker:
         """The cluster came up by itself in this time: nobody owned anything."""
         self.starts.append(InForce("start", "", since_ns, time.monotonic_ns()))
 
-    def lost_power(self, host: str, from_ns: int, until_ns: int) -> bool:
-        """Whether a host's power was cut, or its disk full, in a time."""
+    @property
+    def what_was_struck(self) -> ledger.Struck:
+        """For the ledger: whose records may have been lost, and when."""
+        return ledger.Struck(
+            lambda *when: self._was_struck(_TAKE_RECORDS, *when),
+            lambda *when: self._was_struck(_TAKE_RECORDS | _STOP_CORES, *when),
+        )
+
+    def _was_struck(self, names: frozenset[str], host: str, from_ns: int, until_ns: int) -> bool:
         return any(
-            one.strike.fault in ("power-off", "disk-full", "no-memory")
+            one.strike.fault in names
             and one.host == host
             and one.from_ns <= until_ns
             and (one.healed_ns or until_ns) >= from_ns

@@ -2,6 +2,7 @@
 
 from ha_monitor.lab.chaos.ledger import (
     Journaled,
+    Struck,
     Told,
     is_told,
     journal_line,
@@ -25,12 +26,12 @@ def journaled(sentence=TAKEOVER, host="pub3"):
     return Journaled(host, "www", "pub2", "pub3", "node-silent", sentence, 10 * S)
 
 
-def never(_host, _from_ns, _until_ns):
-    return False
+def was(is_so):
+    return lambda _host, _from_ns, _until_ns: is_so
 
 
-def always(_host, _from_ns, _until_ns):
-    return True
+never = Struck(was(False), was(False))
+always = Struck(was(True), was(True))
 
 
 SEEN = Change("pub2", "pub3", round(9.1 * S), round(10.01 * S))
@@ -74,3 +75,10 @@ def test_a_record_that_a_power_cut_destroyed_is_told_by_the_next_owner():
     assert missing_of_observer("www", [SEEN], [after], always) == []
     assert missing_of_observer("www", [SEEN], [after], never) == [SEEN]
     assert missing_of_observer("www", [SEEN], [], always) == [SEEN]
+
+
+def test_a_core_that_died_while_the_group_still_started_has_told_nothing_but_what_it_wrote_down_arrives():
+    died = Struck(was(False), was(True))
+    after = told(new="pub2", old="pub3", at_s=11.0, sentence="pub2 took over www: pub3 was heard on no Link")
+    assert missing_of_observer("www", [SEEN], [after], died) == []
+    assert missing_of_journal([journaled()], [after], died) == [journaled()]
