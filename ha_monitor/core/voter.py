@@ -201,7 +201,8 @@ class VoterSeat:
         if self.is_abstaining(at_ns):
             return self._abstained(message.group, at_ns)
         memory = self.memory(message.group)
-        if message.ballot == memory.promised and memory.is_promised_open:
+        is_repeated = message.ballot == memory.promised and memory.is_promised_open
+        if is_repeated and message.ballot > memory.released:
             return Promise(message.group, message.ballot, self.incarnation, is_open=True)
         if message.ballot <= max(memory.promised, memory.released):
             return self._refused(message.group, message.ballot)

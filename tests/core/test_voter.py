@@ -267,3 +267,11 @@ def test_no_order_of_replays_lets_two_nodes_hold_the_same_voter():
             if isinstance(voter.answer(message.ballot.node, message, moment * MS), Accept):
                 owners.add(message.ballot.node)
         assert len(owners) <= 1, f"order {order}: granted to {owners} within one hold"
+
+
+def test_repeated_prepare_is_refused_once_a_higher_ballot_was_released():
+    """Its PROPOSE would be refused: the candidate shall know at once."""
+    voter = seat()
+    assert prepare(voter, A5).is_open
+    assert release(voter, B7) is None
+    assert prepare(voter, A5) == Refuse("www", A5, B7)
