@@ -14,6 +14,8 @@ from ha_monitor.lab.chaos.ledger import Told
 # A fault goes on to have effects after its healing: a host starts, a voter abstains, a peer is heard
 # again. What comes later than this has to be explained by something else.
 HEALING_NS = 6_000_000_000
+# A group that nobody owned any more is taken from nobody: its start may wait for the slowest host.
+STARTING_NS = 60_000_000_000
 # Transition stamps and the moments that the runner notes are taken by different processes.
 SLACK_NS = 50_000_000
 
@@ -83,9 +85,9 @@ class InForce:
     healed_ns: int
     group: str = ""
 
-    def covers(self, at_ns: int) -> bool:
+    def covers(self, at_ns: int, healing_ns: int = HEALING_NS) -> bool:
         """Whether its effects may show at a moment."""
-        return self.from_ns - SLACK_NS <= at_ns <= self.healed_ns + HEALING_NS
+        return self.from_ns - SLACK_NS <= at_ns <= self.healed_ns + healing_ns
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def explanation(told: Told, faults: Sequence[InForce], failback: Mapping[str, st
     """What justifies a move, for people; empty when nothing does."""
     if told.cause == "failback":
         return "its failback policy" if failback.get(told.group) == told.new else ""
-    near = [fault for fault in faults if fault.covers(told.at_ns)]
+    healing_ns = STARTING_NS if told.cause == "cluster-started" else HEALING_NS
+    near = [fault for fault in faults if fault.covers(told.at_ns, healing_ns)]
     for fault in near:
         causes = JUSTIFIED[fault.name][0]
         if told.cause in causes and fault.host == told.old and fault.group in ("", told.group):

@@ -108,7 +108,8 @@ class ChaosRun:
         for one in struck:
             if not one.problem:
                 self.verdict.faults += 1
-            elif len(struck) == 1:  # with another fault in force an order may well be refused
+            # With another fault in force an order may well be refused, and a Failback may forestall one.
+            elif len(struck) == 1 and not one.problem.endswith(" already"):
                 self._judge.problem(f"{name}: {one.problem}")
             if one.heal_problem:
                 self._judge.problem(f"{name}: not healed: {one.heal_problem}")

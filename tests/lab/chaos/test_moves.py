@@ -80,6 +80,13 @@ def test_two_faults_that_take_votes_together_explain_a_lost_lease():
     assert not explains(both[0], during("clock-step"), cause="lease-lost")
 
 
+def test_a_group_that_nobody_owned_may_wait_longer_for_its_start_than_one_that_moves():
+    both = during("kill", from_s=0, until_s=1), during("kill", host="pub3", from_s=0, until_s=1)
+    assert explains(*both, cause="cluster-started", old="", at_s=30.0)
+    assert not explains(*both, cause="lease-lost", at_s=30.0)
+    assert not explains(*both, cause="cluster-started", old="", at_s=70.0)
+
+
 def test_a_group_handed_to_a_node_that_is_struck_may_come_back():
     both = during("stop", host="pub2"), during("kill", host="pub3")
     assert explains(*both, cause="daemon-stopped", old="pub3", new="pub3")
