@@ -221,7 +221,7 @@ class World:
             if self._queue and self._queue[0][3] is event:
                 heapq.heappop(self._queue)
             self.now_ns = max(self.now_ns, at_ns)
-            if self.members[index].is_up or isinstance(event, _LeaseOver):
+            if self.members[index].is_up or not isinstance(event, ev.Event):
                 self.members[index].step(event)
                 self.check_single_owner()
 
