@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ha_monitor.lab import hardship
-from ha_monitor.lab.cast import CAST, SERVICE_GROUP, WITNESS, other_node
+from ha_monitor.lab.cast import CAST, NODES, SERVICE_GROUP, WITNESS, other_node
 from ha_monitor.lab.daemons import Daemons
 from ha_monitor.lab.host import Host
 from ha_monitor.lab.lab import Lab
@@ -25,6 +25,8 @@ from ha_monitor.lab.roles import ALL, daemon_processes
 from ha_monitor.lab.subject import subject_of
 from ha_monitor.lab.switch import Drop
 
+# As seen of ucarp 1.5.2 with virtual host 1.
+VIRTUAL_MAC = "00:00:5e:00:00:01"
 WITNESS_NEAR, WITNESS_FAR = "near", "far"
 # Two that strike at the same time: the later reading of what is in force must be the later filter.
 _one_filters_at_a_time = threading.Lock()
@@ -221,11 +223,12 @@ def apply_filters(lab: Lab) -> None:
 
 def _cut(sender: str, receiver: str, links: Iterable[str]) -> list[Drop]:
     """What one host sends does not reach the other: also broadcasts, on these Links."""
-    return [
-        Drop(CAST[receiver].port(link), "out", CAST[sender].mac(link))
-        for link in links
-        if link in CAST[sender].links and link in CAST[receiver].links
-    ]
+    both = [link for link in links if link in CAST[sender].links and link in CAST[receiver].links]
+    macs = [(link, CAST[sender].mac(link)) for link in both]
+    if sender in NODES and receiver in NODES:
+        # ucarp sends its advertisements from a MAC that both Nodes share, and nobody else.
+        macs += [(link, VIRTUAL_MAC) for link in both]
+    return [Drop(CAST[receiver].port(link), "out", mac) for link, mac in macs]
 
 
 def _partition_drops(blow: Blow) -> list[Drop]:

@@ -262,3 +262,11 @@ def test_service_crash_takes_the_master_of_a_web_server_and_its_workers():
 
     struck = faults.web_servers(Machine())  # type: ignore[arg-type]
     assert [p.argv[0].split()[0] for p in struck] == ["nginx:", "nginx:", "/usr/sbin/apache2"]
+
+
+def test_a_cut_between_nodes_catches_what_ucarp_sends_from_a_mac_of_its_own():
+    drops = faults._partition_drops(FAULTS["partition"].blow("pub2"))
+    caught = {drop.port for drop in drops if drop.from_mac == faults.VIRTUAL_MAC}
+    assert caught == {"pub2-lan", "pub2-direct", "pub3-lan", "pub3-direct"}
+    one_way = faults._one_way_drops(FAULTS["one-way"].blow("pub2"))
+    assert {drop.port for drop in one_way} == {"pub3-lan", "pub3-direct"}
