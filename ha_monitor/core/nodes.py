@@ -46,6 +46,7 @@ class Peer:
     incarnation: int = 0
     report: NodeReport = field(default_factory=NodeReport)
     reported_at_ns: int = 0  # last packet that names our own life
+    mutual_since_ns: int = 0  # since when it is heard both ways without a gap
     report_sent_ns: int = 0  # by the peer's clock, to tell which of two reports is newer
     report_echo_ns: int = 0  # by our own clock: when we sent the last packet that it knew as it reported
     changes: list[tuple[NodeState, NodeState]] = field(default_factory=list)
@@ -62,6 +63,8 @@ class Peer:
         heard = {(h.voter, h.link): h.is_heard for h in heartbeat.report.heard}
         self.links[heartbeat.link].hear(heartbeat, arrived_ns, heard.get((self_index, heartbeat.link), False))
         if is_mutual:
+            if not self.is_mutual(arrived_ns):
+                self.mutual_since_ns = arrived_ns
             self.reported_at_ns = max(self.reported_at_ns, arrived_ns)
             if heartbeat.sent_ns >= self.report_sent_ns:  # else overtaken by a newer one on another Link
                 self.report_sent_ns = heartbeat.sent_ns

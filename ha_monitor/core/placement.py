@@ -88,9 +88,15 @@ def isolated_links(peers: Iterable[Peer], links: Iterable[str], at_ns: int) -> f
         if any(_is_heard_lately(w, at_ns) for w in watches) or not watches:
             continue
         if any(h.link == link and h.is_heard and h.voter != p.voter.index
-               for p in peers if p.is_mutual(at_ns) for h in p.report.heard):  # fmt: skip
+               for p in peers if _is_long_mutual(p, at_ns) for h in p.report.heard):  # fmt: skip
             isolated.add(link)
     return frozenset(isolated)
+
+
+def _is_long_mutual(peer: Peer, at_ns: int) -> bool:
+    """After a cut a peer may be heard on one Link a moment before the others: that isolates nobody."""
+    interval_ns = next(iter(peer.links.values())).interval_ns
+    return peer.is_mutual(at_ns) and at_ns >= peer.mutual_since_ns + ISOLATED_AFTER_BEATS * interval_ns
 
 
 def _is_heard_lately(watch: LinkWatch, at_ns: int) -> bool:

@@ -393,3 +393,15 @@ def test_the_owner_counts_the_vote_of_the_one_that_it_fenced_once_that_is_back(w
     assert absences(world, "pub2") == {}
     assert world["pub2"].core.fences.of_node[1].state is FenceState.IDLE
     assert world.owners() == ["pub2"]
+
+
+def test_a_cut_that_heals_on_one_link_a_moment_earlier_moves_nothing(world):
+    world.fence_works = False
+    world.separate("pub2", "pub3")
+    world.run(5)
+    world.cut = {(0, 1, "direct"), (1, 0, "lan")}  # each way over another Link for a moment
+    world.run(0.3)
+    world.cut.clear()
+    world.run(3)
+    assert world.owners() == ["pub2"]
+    assert not any("link-isolated" in line for line in world["pub2"].lines())
