@@ -132,7 +132,9 @@ class Guard:
 
     def _launch(self, generation: Generation, old: CoreHandle | None) -> CoreHandle:
         prepared = self._prepared
-        return generation.start_core(prepared.listeners, self._memory, prepared.abstain_ns, old, self._now())
+        # A restart may have brought a longer hold: a voter takes no proposal that holds longer than this.
+        abstain_ns = max(prepared.abstain_ns, self._memory.hold_ns)
+        return generation.start_core(prepared.listeners, self._memory, abstain_ns, old, self._now())
 
     def _tell_core(self, message: Mapping[str, Any]) -> None:
         if self._core:

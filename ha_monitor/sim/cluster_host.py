@@ -15,7 +15,7 @@ from ha_monitor.model import Cause, ClusterConfig
 from ha_monitor.sim.agenda import HostClock
 from ha_monitor.sim.core_process import CoreProcess, Datagram, draw_incarnation
 from ha_monitor.sim.disk import Disk
-from ha_monitor.sim.guard import Guard
+from ha_monitor.sim.guard import Guard, exclusive_names
 from ha_monitor.sim.kernel import Kernel
 from ha_monitor.sim.services import Services
 from ha_monitor.timebase import SECOND
@@ -62,6 +62,8 @@ class ClusterHost:
         self.is_on = False
         self.is_stopped = False  # by an operator
         self.woken: dict[str, Woken] = {}  # by group
+        self.slept_with: set[str] = set()  # exclusive groups that ran here when the machine slept
+        self._is_unguarded = False  # guard and core are dead, and exclusive groups may run
         self.process: CoreProcess | None = None
         self.kernel = Kernel(world.agenda, clock)
         self.guard = Guard(self)
@@ -98,6 +100,8 @@ class ClusterHost:
         self._asleep_since_ns = -1
         self._when_awake.clear()
         self.woken.clear()
+        self.slept_with.clear()
+        self._is_unguarded = False
         self.kernel = Kernel(self.world.agenda, self.clock)
         self.services.power_off()
 
@@ -106,7 +110,10 @@ class ClusterHost:
         if self.is_on and self.process is None and not self.guard.is_busy:
             self.is_stopped = False
             self.guard = Guard(self)
-            self.disk.write_through(hold_ns=max(self.disk.memory.hold_ns, self.next_config.timing.lease_ns))
+            if self._is_unguarded:
+                self._is_unguarded = False
+                self.services.kill(exclusive_names(self.config))  # a new guard's first work
+            self.disk.write_through(hold_ns=max(self.disk.memory.hold_ns, self.next_config.longest_hold_ns))
             self.start_core()
 
     def start_core(self) -> None:
@@ -135,7 +142,7 @@ class ClusterHost:
         new = {r.name for group in config.groups for r in group.addresses}
         self.config = config
         self.voter = config.voters[self.index]
-        self.disk.write(hold_ns=max(self.disk.memory.hold_ns, config.timing.lease_ns))
+        self.disk.write(hold_ns=max(self.disk.memory.hold_ns, config.longest_hold_ns))
         self.services.configure(config)
         for name in old - new:
             self.kernel.close(name)
@@ -166,8 +173,17 @@ class ClusterHost:
     def kill_all(self) -> None:
         """SIGKILL to guard and core together; what the guard had not written yet is lost."""
         self.end_core()
+        if self.guard.watched and self.config.watchdog is not None:
+            self._is_unguarded = True
+            self.later(self.config.watchdog.timeout_ns, self._watchdog_bites)
         self.guard = Guard(self)
         self.disk.lose_unsynced()
+
+    def _watchdog_bites(self) -> None:
+        if self._is_unguarded:
+            self.world.note(self.name, "the watchdog resets the host")
+            self.power_off()
+            self.world.agenda.after(BOOT_NS // 5, self.power_on)
 
     def core_exited(self, code: int) -> None:
         """The core ended because it was asked to: an operator's stop, or a planned restart."""
@@ -175,6 +191,8 @@ class ClusterHost:
         self.end_core()
         if self.is_stopped:
             self.kernel.close_all()
+            self.services.kill(exclusive_names(self.config))
+            self.guard.watched.clear()
         else:
             self.start_core()
 
@@ -208,6 +226,7 @@ class ClusterHost:
             self.process.slept(slept_ns)
 
     def _note_woken(self, now_ns: int) -> None:
+        self.slept_with.update(group.name for group in self.config.groups if group.exclusive)
         if self.process is None:
             return
         own_ns = self.clock.own_ns(now_ns)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ha_monitor.core import actions as ac
+from ha_monitor.core.resources import ResourceRecord
 from ha_monitor.core.voter import VoterSeat
-from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat
+from ha_monitor.model import REPORTER
+from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker
 from ha_monitor.sim.faults import Mix
 
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_swarm import Climate
     from ha_monitor.sim.core_process import CoreProcess
     from ha_monitor.sim.guard import Guard
+
+
+Step = Callable[[ResourceRecord, int], bool]
 
 
 class ClusterPlant:
@@ -181,3 +186,102 @@ class StartsUnordered(ClusterPlant):
 
     def activate(self, process: CoreProcess, action: ac.ActivateWindow) -> None:
         """Do nothing, which is the bug."""
+
+
+@_planted
+class OwnVote(ClusterPlant):
+    """A candidate counts its own vote without asking for it."""
+
+    name = "own-vote-unasked"
+
+    def began(self, process: CoreProcess) -> None:
+        """Exchange the seekers."""
+        for tenure in process.core.tenures.values():
+            tenure.seeker.__class__ = OwnVoteSeeker
+
+
+@_planted
+class DeafToEpochs(ClusterPlant):
+    """Nobody closes for a higher Epoch."""
+
+    name = "deaf-to-higher-epochs"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Only a machine that slept as a whole needs it."""
+        return replace(drawn, mix=Mix(("suspend",)))
+
+    def began(self, process: CoreProcess) -> None:
+        """Hear nothing."""
+        for tenure in process.core.tenures.values():
+            tenure.seeker.hear_higher = lambda *_: []  # type: ignore[method-assign]
+
+
+@_planted
+class SpeaksOn(ClusterPlant):
+    """Who held the reporter's Lease last goes on speaking for the cluster."""
+
+    name = "reporter-speaks-on"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Nodes get lonely."""
+        return replace(drawn, mix=Mix(("cut", "partition")))
+
+    def began(self, process: CoreProcess) -> None:
+        """Look at the past instead of the Lease."""
+        view, tenure = process.core.view, process.core.tenures[REPORTER]
+        process.core.view = lambda at_ns: replace(  # type: ignore[method-assign]
+            view(at_ns), reporter=tenure.passage.owner
+        )
+
+
+@_planted
+class StartsAtOnce(ClusterPlant):
+    """All Resources of a group are started at once."""
+
+    name = "starts-without-order"
+
+    def began(self, process: CoreProcess) -> None:
+        """Do not wait for what is left of it."""
+        for tenure in process.core.tenures.values():
+            tenure.runner._bring_up = _hurried(  # type: ignore[method-assign,assignment]
+                tenure.runner._bring_up
+            )
+
+
+def _hurried(step: Step) -> Step:
+    return lambda record, at_ns: step(record, at_ns) or True
+
+
+@_planted
+class StopsAtOnce(ClusterPlant):
+    """All Resources of a group are stopped at once."""
+
+    name = "stops-without-order"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Groups move."""
+        return replace(drawn, mix=Mix(("switch", "standby", "stop")))
+
+    def began(self, process: CoreProcess) -> None:
+        """Do not wait for what is right of it."""
+        for tenure in process.core.tenures.values():
+            tenure.runner._bring_down = _hurried(  # type: ignore[method-assign,assignment]
+                tenure.runner._bring_down
+            )
+
+
+@_planted
+class ShortHold(ClusterPlant):
+    """Voters hold an exclusive group no longer than its Lease."""
+
+    name = "exclusive-held-too-short"
+
+    def climate(self, drawn: Climate) -> Climate:
+        """Owners are cut off, and ending takes its time."""
+        groups = (replace(drawn.shape.groups[0], kind="data"), *drawn.shape.groups[1:])
+        return replace(drawn, shape=replace(drawn.shape, groups=groups), mix=Mix(("cut", "pause")))
+
+    def began(self, process: CoreProcess) -> None:
+        """Ask for too little."""
+        for tenure in process.core.tenures.values():
+            tenure.seeker.hold_ns = process.host.config.timing.lease_ns

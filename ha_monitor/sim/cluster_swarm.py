@@ -156,6 +156,11 @@ class SwarmWorld(ClusterWorld):
             return int(part * MS)
         return int((part - 0.5) * 3 * self.lease_ns)
 
+    def draw_length(self, most_ns: int) -> int:
+        """How long a guard needs: often as long as it may."""
+        part = self._delays.random()
+        return most_ns if part < 0.3 else int(part * most_ns)
+
     # Healing
 
     def become_quiet(self) -> None:

@@ -22,6 +22,7 @@ from ha_monitor.sim.checks import (
 from ha_monitor.sim.cluster_host import ClusterHost
 from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.core_process import CoreProcess
+from ha_monitor.sim.exclusive import check_one_writer
 from ha_monitor.sim.network import Network
 from ha_monitor.sim.order import check_start_order, check_stop_order
 from ha_monitor.sim.watch import LeaseWatch
@@ -52,6 +53,7 @@ class ClusterWorld:
         self.leases = LeaseWatch(self)
         self._kernel_changes = 0
         self._lease_changes = 0
+        self._service_changes = 0
 
     def _clock(self) -> HostClock:
         return STEADY
@@ -102,6 +104,10 @@ class ClusterWorld:
         """How long the guard stands still between two steps."""
         return MS
 
+    def draw_length(self, most_ns: int) -> int:
+        """How long something takes that may take so long."""
+        return most_ns // 2
+
     def stumbles(self, process: CoreProcess) -> None:
         """A process may stand still between two instructions."""
 
@@ -139,6 +145,10 @@ class ClusterWorld:
         if self.leases.changes != self._lease_changes:
             self._lease_changes = self.leases.changes
             check_single_lease(self.holding())
+        services = sum([host.services.changes for host in self.nodes])
+        if services != self._service_changes:
+            self._service_changes = services
+            check_one_writer(self.config, self.nodes)
 
     def answering(self) -> dict[str, list[str]]:
         """Whose kernels answer for each service address."""

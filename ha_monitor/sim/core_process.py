@@ -279,12 +279,24 @@ class CoreProcess:
 
     def _start_resource(self, action: ac.StartResource) -> list[ev.Event]:
         self.world.check_order(self.host, action)
+        group = self.host.config.group(action.group)
+        is_watched = action.group in self.host.guard.watched
+        if not is_watched and action.resource in (r.name for r in group.ended_by_guard):
+            self.host.services.refuse(action.resource, action.operation_id)
+            return []
         self.host.services.start(action.resource, action.operation_id)
         return []
 
     def _stop_resource(self, action: ac.StopResource) -> list[ev.Event]:
         self.world.check_stop_order(self.host, action)
         self.host.services.stop(action.resource, action.operation_id)
+        return []
+
+    def _guard_group(self, action: ac.GuardGroup) -> list[ev.Event]:
+        return self.host.guard.watch_group(action.group, action.until_ns, action.is_new)
+
+    def _end_group(self, action: ac.EndGroup) -> list[ev.Event]:
+        self.host.guard.end_group(action.group)
         return []
 
     def _probe_resource(self, action: ac.ProbeResource) -> list[ev.Event]:
@@ -333,6 +345,8 @@ class CoreProcess:
         ac.StartResource: _start_resource,
         ac.StopResource: _stop_resource,
         ac.ProbeResource: _probe_resource,
+        ac.GuardGroup: _guard_group,
+        ac.EndGroup: _end_group,
         ac.SaveEpoch: _save_epoch,
         ac.SaveStandby: _save_standby,
         ac.SaveMaintenance: _save_maintenance,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ha_monitor.core import events as ev
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.sim.faults import Fault
-from ha_monitor.sim.guard import Guard
+from ha_monitor.sim.guard import Guard, exclusive_names
 
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_host import ClusterHost
@@ -37,6 +37,7 @@ def _start_again(host: ClusterHost) -> None:
     if host.is_stopped and host.is_on:
         host.end_core()  # did not hand over in time: killed
         host.kernel.close_all()
+        host.services.kill(exclusive_names(host.config))
         host.guard = Guard(host)
         host.start_daemon()
 

@@ -11,6 +11,8 @@ from ha_monitor.sim.checks import SafetyBroken
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_host import ClusterHost
 
+MAY_RUN = (ResourceState.RUNNING, ResourceState.STARTING, ResourceState.STOPPING)
+
 
 def check_start_order(host: ClusterHost, action: ac.StartResource) -> None:
     """What runs on the Owner alone starts after everything left of it, as far as the agents tell."""
@@ -33,7 +35,7 @@ def check_stop_order(host: ClusterHost, action: ac.StopResource) -> None:
         if later.kind is ResourceKind.VIP:
             is_up = host.kernel.is_activated(later.name)
         else:
-            is_up = later.run is Run.OWNER and _told(host, action.group, later) is ResourceState.RUNNING
+            is_up = later.run is Run.OWNER and _told(host, action.group, later) in MAY_RUN
         if is_up:
             raise SafetyBroken(f"{host.name} stops {action.resource} while {later.name} is still up")
 

@@ -8,7 +8,7 @@ takes the place of one that waits, and what takes longer than its limit ends as 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ha_monitor.core import events as ev
@@ -60,6 +60,7 @@ class Services:
         self._current: dict[str, Operation] = {}
         self._waiting: dict[str, Operation] = {}
         self._limits: dict[str, Resource] = {}
+        self.changes = 0  # grows whenever something begins to run
         self.weather = AgentWeather()
         self.groups: dict[str, str] = {}
         self.states: dict[str, ResourceState] = {}
@@ -119,6 +120,7 @@ class Services:
     def _begin(self, resource: str, operation: Operation) -> None:
         boots = self._boots
         self._current[resource] = operation
+        self.changes += 1
 
         def end() -> None:
             if boots == self._boots and self._current.get(resource) is operation:
@@ -168,6 +170,26 @@ class Services:
         self.states[resource] = ResourceState.STOPPED
         if (group := self.groups.get(resource)) is not None and resource not in self._current:
             self._tell(ev.ResourceReported(group, resource, ResourceState.STOPPED, "probe", 0, 0, ""))
+
+    def is_live(self, resource: str) -> bool:
+        """Whether anything of it may run now: it does, or a start is under way."""
+        operation = self._current.get(resource)
+        is_starting = operation is not None and operation.verb == "start"
+        return is_starting or self.states.get(resource) not in (ResourceState.STOPPED, None)
+
+    def kill(self, resources: Iterable[str]) -> None:
+        """The guard ends them with all that a start of theirs began: nothing under way comes about."""
+        for resource in resources:
+            self.states[resource] = ResourceState.STOPPED
+            self._waiting.pop(resource, None)
+            if (operation := self._current.get(resource)) is not None:
+                is_stop = operation.verb == "stop"
+                self._end(resource, operation, ResourceState.STOPPED if is_stop else ResourceState.FAILED)
+
+    def refuse(self, resource: str, operation_id: int) -> None:
+        """A start for which there is no cgroup any more."""
+        operation = Operation("start", operation_id, ResourceState.STOPPED, ResourceState.FAILED, MS)
+        self._later(MS, lambda: self._say(resource, operation, ResourceState.FAILED, MS))
 
     def worker_dies(self) -> None:
         """What was under way is not told any more, and may or may not have come about."""

@@ -18,6 +18,7 @@ WITNESS = "mon"
 TIMINGS = ((100, 1000), (200, 1000), (100, 500), (50, 500))  # interval and Lease in ms
 FAILBACKS = ("never", "manual", "after 1s", "between 02:00 and 05:00")
 KINDS = ("web", "web", "queue", "address", "chain", "batch")
+WATCHDOG = '[watchdog]\ndevice = "/dev/watchdog"\ntimeout = "1s"\n'
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class GroupShape:
         """Its table."""
         resources = ",\n".join(f"  {line}" for line in _RESOURCES[self.kind](self.number))
         prefer = ", ".join(f'"{name}"' for name in self.prefer)
+        exclusive = "exclusive = true\n" if self.kind == "data" else ""
         return (
-            f'[groups.{self.name}]\nprefer = [{prefer}]\nfailback = "{self.failback}"\n'
+            f'[groups.{self.name}]\n{exclusive}prefer = [{prefer}]\nfailback = "{self.failback}"\n'
             f"resources = [\n{resources},\n]\n"
         )
 
@@ -44,9 +46,9 @@ def _vip(number: int) -> str:
     return f'{{ vip = "192.0.2.{100 + number}/24" }}'
 
 
-def _command(name: str, run: str) -> str:
+def _command(name: str, run: str, limit: str = "1s") -> str:
     lines = ", ".join(f'{verb} = "/bin/{verb}"' for verb in ("start", "stop", "status"))
-    limits = 'start_timeout = "1s", stop_timeout = "1s", status_timeout = "1s"'
+    limits = ", ".join(f'{verb}_timeout = "{limit}"' for verb in ("start", "stop", "status"))
     return f'{{ command = "{name}", {lines}, {limits}, run = "{run}" }}'
 
 
@@ -61,6 +63,11 @@ _RESOURCES: dict[str, Callable[[int], Sequence[str]]] = {
         _vip(n + 50),
     ],
     "batch": lambda n: [_command(f"batch{n}", "owner")],
+    "data": lambda n: [
+        _command(f"mount{n}", "owner", "200ms"),
+        _command(f"base{n}", "owner", "200ms"),
+        _vip(n),
+    ],
 }
 
 
@@ -76,6 +83,11 @@ class Shape:
     groups: tuple[GroupShape, ...]
 
     @property
+    def has_data(self) -> bool:
+        """Whether some group is exclusive."""
+        return any(group.kind == "data" for group in self.groups)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Its Nodes."""
         return NODES[: self.nodes]
@@ -86,7 +98,8 @@ class Shape:
         witness = f'[witness]\n{WITNESS} = "192.0.2.9"\n' if self.has_witness else ""
         return (
             f'[cluster]\nname = "web"\ninterval = "{self.interval_ms}ms"\nlease = "{self.lease_ms}ms"\n'
-            f'start_grace = "1s"\n[nodes]\n{nodes}{witness}{"".join(g.toml() for g in self.groups)}'
+            f'start_grace = "1s"\n[nodes]\n{nodes}{witness}{WATCHDOG if self.has_data else ""}'
+            f"{''.join(g.toml() for g in self.groups)}"
         )
 
     def _addresses(self, index: int) -> str:
@@ -106,6 +119,8 @@ def draw_shape(rng: random.Random) -> Shape:
     is_spread = rng.random() < 0.5
     names = NODES[:nodes]
     groups = tuple(_draw_group(rng, number, names, is_spread) for number in range(count))
+    if rng.random() < 0.25:
+        groups = (replace(groups[0], kind="data"), *groups[1:])
     has_witness = nodes == 2 or (nodes == 3 and rng.random() < 0.2)
     return Shape(nodes, has_witness, rng.choice((1, 2, 2, 2)), interval_ms, lease_ms, groups)
 
@@ -120,7 +135,7 @@ def _draw_group(rng: random.Random, number: int, names: tuple[str, ...], is_spre
 
 def changed(shape: Shape, rng: random.Random) -> Shape:
     """What an operator makes of it: nothing that needs all daemons stopped."""
-    return rng.choice(_CHANGES)(shape, rng)
+    return rng.choice(_SMALL_CHANGES if shape.has_data else _CHANGES)(shape, rng)
 
 
 def _other_lease(shape: Shape, rng: random.Random) -> Shape:
@@ -158,4 +173,5 @@ def _grown(shape: Shape, rng: random.Random) -> Shape:
     return replace(shape, groups=tuple(groups))
 
 
+_SMALL_CHANGES = (_turned, _other_failback)  # a restart refuses what changes the hold of exclusive groups
 _CHANGES = (_other_lease, _turned, _more, _fewer, _other_failback, _grown)

@@ -14,18 +14,24 @@ from ha_monitor.sim.cluster_swarm import EFFECTS, SwarmWorld
 from ha_monitor.sim.cluster_world import ClusterWorld
 from ha_monitor.sim.swarm import run_swarm
 
-SEEDS = 40
+SEEDS = 25
 
 # How many seeds, from 0 on, each planted bug needs at most: room for about three finds.
 SEEDS_NEEDED = {
     "abstains-for-good": 6,
     "always-open": 4,
+    "deaf-to-higher-epochs": 15,
+    "exclusive-held-too-short": 6,
     "goodbye-before-close": 6,
-    "goodbye-for-the-slow": 8,
+    "goodbye-for-the-slow": 20,
     "kernel-never-opens": 3,
-    "no-abstention": 15,
-    "release-clears-any": 8,
+    "no-abstention": 20,
+    "own-vote-unasked": 8,
+    "release-clears-any": 60,
+    "reporter-speaks-on": 8,
     "shouting": 4,
+    "starts-without-order": 15,
+    "stops-without-order": 30,
     "timeout-written-late": 5,
 }
 
