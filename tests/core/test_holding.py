@@ -145,9 +145,9 @@ def test_an_ordered_switch_answers_too(held):
 
 
 def test_a_hold_ends_by_itself_when_all_was_quiet_for_the_whole_window():
-    world = web(limit=MoveLimit(1, 300 * SECOND))
+    world = web(limit=MoveLimit(1, 60 * SECOND))
     flap(world, 1)
-    world.run(280)
+    world.run(40)
     assert holds(world) == [("moves", "pub3")] * 3
     world.run(30)
     assert holds(world) == [("none", "")] * 3
