@@ -21,34 +21,57 @@ class Candidacy:
         self.seeker = seeker
         self.passage = passage
         self.open_since_ns = 0  # 0: not open, or not known since when
+        self._was_quorate = self._is_cut_off = self._had_to_wait = False
+        self._listen_until_ns = 0
         self.successor_named = NO_RELEASE  # by the last RELEASE: voter index, -1 nobody
+
+    def listen_first(self, has_to: bool = True) -> None:
+        """At start: as after a cut, others may be about to be heard."""
+        self._is_cut_off = has_to
 
     def note_openness(self, at_ns: int) -> None:
         """In each step: since when the group is open, as far as the own voter knows."""
         if self.seeker.phase is Phase.HELD or self._held_by_another(at_ns) is not None:
             self.open_since_ns = 0
-        elif not self.open_since_ns or self._awaits_better(at_ns):
+            return
+        self._listen_after_a_cut(at_ns)
+        has_to_wait = self._has_to_wait(at_ns)
+        if not self.open_since_ns or has_to_wait or self._had_to_wait:
             self.open_since_ns = at_ns  # ranks count from the moment when the wait is over
+        self._had_to_wait = has_to_wait
+
+    def _listen_after_a_cut(self, at_ns: int) -> None:
+        """Who is heard first is not all who can be heard: for a beat let the better ones be heard too."""
+        is_paused = at_ns < self.situation.accuse_from_ns  # what it has not heard then says nothing
+        is_quorate = self.situation.is_quorate(at_ns) or is_paused
+        if is_quorate and self._is_cut_off:
+            self._listen_until_ns = at_ns + self.situation.config.timing.interval_ns
+        self._is_cut_off = not is_quorate and (self._is_cut_off or self._was_quorate)
+        self._was_quorate = is_quorate
 
     def may_seek(self, at_ns: int) -> bool:
         """Whether it is this Node's turn now. Whether it could serve the group is another question."""
-        situation = self.situation
-        if situation.me.is_witness or situation.is_stopping:
-            return False
-        if at_ns < situation.accuse_from_ns or not situation.is_quorate(at_ns):
-            return False
-        if situation.in_maintenance(at_ns) and self.spec.name != REPORTER:
-            return False
-        if self._awaits_better(at_ns):
+        if self.situation.me.is_witness or self.situation.is_stopping or self._has_to_wait(at_ns):
             return False
         seek_at_ns = self._seek_at_ns()
         return seek_at_ns is not None and at_ns >= seek_at_ns
+
+    def _has_to_wait(self, at_ns: int) -> bool:
+        """Whether things must change first that concern all Nodes alike."""
+        situation = self.situation
+        if not self._was_quorate or at_ns < max(situation.accuse_from_ns, self._listen_until_ns):
+            return True
+        if situation.in_maintenance(at_ns) and self.spec.name != REPORTER:
+            return True
+        return self._awaits_better(at_ns)
 
     def deadline_ns(self, at_ns: int) -> int | None:
         """When `may_seek` may become true if nothing else happens."""
         remaining_ns = self._held_by_another(at_ns)
         if remaining_ns is not None:
             return at_ns + remaining_ns
+        if at_ns < self._listen_until_ns:
+            return self._listen_until_ns
         seek_at_ns = self._seek_at_ns()
         return seek_at_ns if seek_at_ns is not None and seek_at_ns > at_ns else None
 

@@ -23,7 +23,6 @@ from ha_monitor.core.actions import (
 )
 from ha_monitor.core.fencing import Fences
 from ha_monitor.core.hearing import Hearing
-from ha_monitor.core.leases import Phase
 from ha_monitor.core.placement import reporter_group
 from ha_monitor.core.report import make_view
 from ha_monitor.core.situation import Situation
@@ -166,7 +165,7 @@ class ClusterCore:
         self.switches.forget_old(at_ns)
         for tenure in self.tenures.values():
             tenure.beat(at_ns)
-            keep_resources(self.situation, tenure.runner, tenure.seeker.phase is not Phase.IDLE, at_ns)
+            keep_resources(self.situation, tenure.runner, tenure.is_seeking(at_ns), at_ns)
         self._watch_reporter()
 
     # What is heard

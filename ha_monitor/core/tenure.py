@@ -95,9 +95,11 @@ class Tenure:
         """At start: take up what this Node still holds a Lease for; close everything else."""
         if self.situation.me.is_witness:
             return
+        self._remember_owner()
         held = self.situation.seat.held(self.spec.name, at_ns)
         if held is not None and held[0] == self.situation.me.index:
             self._adopting_until_ns = at_ns + held[2]
+            self.candidacy.listen_first(False)
             self.passage.owner, self.passage.epoch = self.situation.me.name, held[1]
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
             self._take(self.seeker.reclaim(at_ns), at_ns)
@@ -105,6 +107,17 @@ class Tenure:
             self.runner.lose(at_ns)  # nothing is sought before the guard has proved that nothing runs
         elif self.runner.addresses:
             self.runner.close_all(at_ns)
+
+    def _remember_owner(self) -> None:
+        """What the own voter granted last, in whatever life, says that this is no first start."""
+        grant = self.situation.seat.memory(self.spec.name).accepted
+        if grant is not None:
+            self.passage.owner = self.situation.config.voters[grant.owner].name
+            self.candidacy.listen_first()
+
+    def is_seeking(self, at_ns: int) -> bool:
+        """Whether this Node holds the Lease, or is about to: then nothing of it that runs is a stray."""
+        return self._is_adopting(at_ns) or self.seeker.phase is not Phase.IDLE
 
     def expire(self, at_ns: int) -> None:
         """Run what is due on the Lease; before anything else in a step."""
@@ -119,7 +132,7 @@ class Tenure:
         self._take(self.seeker.beat(at_ns), at_ns)
         if self.runner.is_owner and self.seeker.phase is Phase.HELD:
             is_up = self.runner.state in UP
-            self.history.see(self.situation.me.name, self.seeker.ballot, is_up, self._cause(), at_ns)
+            self.history.see(self.situation.me.name, self.seeker.ballot, is_up, self._cause(at_ns), at_ns)
             self.hold_down.see(is_up, at_ns)
         self.holding.look(at_ns)
 
@@ -174,7 +187,7 @@ class Tenure:
         self.seeker.hear_ballot(report.epoch)
         if report.epoch < self.passage.epoch:
             return
-        is_stopping, cause = report.state is GroupState.STOPPING, self._cause()
+        is_stopping, cause = report.state is GroupState.STOPPING, self._cause(at_ns)
         self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
         self._adopting_until_ns = 0  # too late: another Node has it
         self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
@@ -210,7 +223,7 @@ class Tenure:
                 self._is_told, self._is_taken_up = False, self._is_adopting(at_ns)
                 self._adopting_until_ns = 0
                 self.hold_down.end()
-                self.history.see(self.situation.me.name, ballot, False, self._cause(), at_ns)
+                self.history.see(self.situation.me.name, ballot, False, self._cause(at_ns), at_ns)
                 self.runner.win(ballot, sending, end_ns, at_ns)
             case Renewed(ballot, sending, end_ns, margin_ns):
                 self.margins.append((at_ns, 100 * margin_ns // self.situation.config.timing.lease_ns))
@@ -222,10 +235,10 @@ class Tenure:
         return []
 
     def _learn_of_owner(self, at_ns: int) -> None:
-        """A core that knows of no Owner since its start may have been told of one by the voters."""
-        told = self.seeker.holder(at_ns)
-        if told is not None and not self.passage.owner:
-            self.passage.owner = self.situation.config.voters[told[0]].name
+        """A core that knows of no Owner may hear from voters that it was its own former life."""
+        told, me = self.seeker.holder(at_ns), self.situation.me
+        if told is not None and told[0] == me.index and not self.passage.owner:
+            self.passage.owner = me.name
 
     def _say(self, voter: int, message: LeaseMessage, at_ns: int) -> list[Output]:
         me = self.situation.me.index
@@ -398,7 +411,7 @@ class Tenure:
         name = self.situation.me.name
         passage, epoch = self.passage, self.runner.epoch
         is_taken_up, self._is_taken_up = self._is_taken_up, False
-        cause = self._cause()
+        cause = self._cause(at_ns)
         self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
             if is_taken_up:
@@ -408,10 +421,14 @@ class Tenure:
         passage.see_owner(name, epoch, at_ns, False)
         self.candidacy.successor_named = NO_RELEASE
 
-    def _cause(self) -> Cause:
+    def _cause(self, at_ns: int) -> Cause:
         """Why the group is free, or was before somebody else took it."""
         owner = next((p for p in self.situation.node_peers if p.voter.name == self.passage.owner), None)
-        is_silent = owner is not None and owner.state in (NodeState.SUSPECT, NodeState.LOST)
+        is_silent = (
+            owner is not None
+            and owner.state in (NodeState.JOINING, NodeState.SUSPECT, NodeState.LOST)
+            and not owner.is_heard(at_ns)
+        )
         return self.passage.cause(is_silent, not self.passage.owner)
 
     # Reports

@@ -268,6 +268,48 @@ def test_a_stopped_daemon_hands_over_says_goodbye_and_exits(world):
     assert world["pub3"].core.view(world.now_ns).nodes[0].state == "stopped"
 
 
+def test_when_a_network_heals_the_preferred_node_is_heard_before_anybody_asks(world):
+    for one, other in (("pub2", "pub3"), ("pub2", "mon"), ("pub3", "mon")):
+        world.separate(one, other)
+    world.run(3.05)
+    assert world.owners() == []
+    world.cut.clear()
+    world.run(0.5)
+    assert world.owners() == ["pub2"]
+
+
+def test_a_node_that_was_cut_off_does_not_go_on_speaking_for_the_cluster(world):
+    assert world["pub2"].core.view(world.now_ns).reporter == "pub2"
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.run(3)
+    assert world["pub3"].core.view(world.now_ns).reporter == "pub3"
+    assert world["pub2"].core.view(world.now_ns).reporter == ""
+
+
+def test_an_owner_that_is_heard_although_it_hears_nobody_is_not_called_silent(world):
+    world.cut |= {(1, 0, None), (2, 0, None)}
+    world.run(4)
+    assert world.owners() == ["pub3"]
+    assert causes(world)[-1] is Cause.LEASE_LOST
+
+
+def test_what_runs_here_is_no_stray_while_its_lease_is_being_taken_up_again():
+    world = World(pair(www(vip(), command("db"))))
+    world.run(4)
+    member = world["pub2"]
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    member.is_up = True
+    member.start(member.seat)
+    world.run(0.5)
+    world.cut.clear()
+    world.run(2)
+    assert member.of(ac.StopResource) == []
+    assert world.owners() == ["pub2"]
+
+
 def test_a_core_whose_guard_died_hands_over_and_calls_that_a_failure(world):
     world.order("pub2", ev.StopOrdered(True, Cause.DAEMON_DIED.value))
     world.run(0.1)
