@@ -35,6 +35,7 @@ SETUP_WORDS = (
     "start-grace",
     "clock",
     "seed",
+    "tell",
     "cold",
     "plant",
 )

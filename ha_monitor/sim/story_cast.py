@@ -53,6 +53,7 @@ class Cast:
     seed: int = 1
     is_cold: bool = False
     plant: ClusterPlant = SOUND
+    tells_only_groups: bool = False  # for bad weather: by which packets were lost voters miss each other
 
     def config(self) -> ClusterConfig:
         """The same as a daemon would have read it."""
@@ -134,6 +135,12 @@ def _set_cold(cast: Cast, line: Line) -> None:
     cast.is_cold = True
 
 
+def _set_tell(cast: Cast, line: Line) -> None:
+    if line.words != ("tell", "groups"):
+        raise ValueError("'tell groups'")
+    cast.tells_only_groups = True
+
+
 def _set_plant(cast: Cast, line: Line) -> None:
     name = _single(line, "'plant NAME'")
     if name not in CLUSTER_PLANTS:
@@ -165,6 +172,7 @@ _SETTERS: Mapping[str, Callable[[Cast, Line], None]] = {
     "seed": _set_seed,
     "cold": _set_cold,
     "plant": _set_plant,
+    "tell": _set_tell,
 }
 
 GROUP_USAGE = "'group NAME RESOURCE..., prefer NODE..., failback never|manual|after TIME|between'"

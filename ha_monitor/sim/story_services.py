@@ -121,7 +121,12 @@ class StoryServices(Services):
         self._answer(resource, operation, operation_id, took_ns, (state, detail))
 
     def crash(self, resource: str) -> None:
-        """The service ends by itself; its exit is seen at once."""
+        """The service fails; its end is seen at once."""
+        self._become(resource, ResourceState.FAILED)
+        self.report(resource, "probe", 0, 0)
+
+    def end(self, resource: str) -> None:
+        """The service ends, by itself or by hand; its end is seen at once."""
         self._become(resource, ResourceState.STOPPED)
         self.report(resource, "probe", 0, 0)
 

@@ -255,8 +255,14 @@ def _window(world: StoryWorld, group: str, state: str) -> None:
 
 @_verb("crash RESOURCE NODE")
 def _crash(world: StoryWorld, resource: str, name: str) -> None:
-    """the service ends by itself"""
+    """the service's process dies"""
     _services(world, name).crash(resource)
+
+
+@_verb("end RESOURCE NODE")
+def _end(world: StoryWorld, resource: str, name: str) -> None:
+    """the service ends without a failure, by itself or because somebody stopped it"""
+    _services(world, name).end(resource)
 
 
 @_verb("start-by-hand RESOURCE NODE")

@@ -31,6 +31,7 @@ WIRE_NS = MS // 5  # one way, always the same
 CALM = Weather(delay_ns=(WIRE_NS, WIRE_NS))
 RECORDED_MAX = 20_000
 LOOK_AGAIN_NS = 10 * MS
+LASTING_BEATS = 1.5  # what is shorter is only how two ends learn of each other
 # Told in other words already, or of no interest to anybody outside.
 UNTOLD = re.compile(
     r"^(node |witness |heartbeat of |resource \S+: [A-Z]+ -> |group \S+: switch to |group \S+: taking up)"
@@ -77,6 +78,7 @@ class StoryWorld(ClusterWorld):
 
     def __init__(self, cast: Cast) -> None:
         config = cast.config()
+        self._tells_only_groups = cast.tells_only_groups
         self._clocks = self._clocks_of(cast, config)
         self.teller = Teller([voter.name for voter in config.voters])
         self.epoch_numbers: dict[tuple[str, Ballot], int] = {}
@@ -237,6 +239,8 @@ class StoryWorld(ClusterWorld):
             return
         self._known[key] = value
         match key, value:
+            case (_, "abstains" | "node", *_), _ if self._tells_only_groups:
+                pass
             case (host, "abstains"), is_abstaining:
                 self.tell(host, "abstaining" if is_abstaining else "voting again")
             case (host, "node", name), NodeState() as state:
@@ -248,16 +252,16 @@ class StoryWorld(ClusterWorld):
                 self.tell(host, f"{name} is no longer {before.value} here")
 
     def _note_link(self, key: tuple[str, str, str], state: LinkState, is_here: bool) -> None:
-        """A change of a Link is told when it has lasted for a beat, and only of a voter that is heard."""
+        """A change of a Link is told when it has lasted for a while, and only of a voter that is heard."""
         told = self._known.get((*key, "link"), LinkState.UP)
         state = LinkState.UP if state is LinkState.LATE else state
-        if state in (told, LinkState.UNKNOWN) or not is_here:
+        if state in (told, LinkState.UNKNOWN) or not is_here or self._tells_only_groups:
             self._link_changes.pop(key, None)
             return
         since_ns, pending = self._link_changes.get(key, (0, None))
         if pending is not state:
             self._link_changes[key] = (self.agenda.now_ns, state)
-        elif self.agenda.now_ns - since_ns >= self.config.timing.interval_ns:
+        elif self.agenda.now_ns - since_ns > LASTING_BEATS * self.config.timing.interval_ns:
             host, peer, link = key
             pair = "-".join(sorted((host, peer), key=lambda n: self[n].index))
             self._known[(*key, "link")] = state

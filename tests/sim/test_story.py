@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ha_monitor.cli.main import main
 from ha_monitor.errors import ConfigErrors
-from ha_monitor.sim.story import read_story, retold
+from ha_monitor.sim.story import SETUP_WORDS, read_story, retold
 from ha_monitor.sim.story_run import FORMS, StoryFailed, differences, play
 
 TOLD = """\
@@ -212,6 +213,13 @@ def test_a_story_goes_the_same_in_every_process():
         for seed in ("0", "1", "4711")
     }
     assert len(found) == 1
+
+
+def test_the_manual_names_every_form_of_a_command():
+    manual = Path(__file__, "../../../docs/stories.md").resolve().read_text(encoding="utf-8")
+    described = manual.replace("\\|", "|")
+    assert [form.usage for form in FORMS if f"`{form.usage}`" not in described] == []
+    assert [word for word in SETUP_WORDS if f"`{word}" not in described] == []
 
 
 def test_every_form_of_a_command_says_what_it_means():

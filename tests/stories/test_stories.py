@@ -12,6 +12,11 @@ from ha_monitor.sim.story_run import differences, play
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("*/*.txt"))
+AS_MANY_AS_THE_BEST_OF_THE_FIELD = 144
+
+
+def test_there_are_as_many_stories_as_the_best_of_the_field_has():
+    assert len(FILES) >= AS_MANY_AS_THE_BEST_OF_THE_FIELD
 
 
 def test_every_story_shows_something_else():
