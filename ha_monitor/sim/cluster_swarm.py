@@ -225,6 +225,7 @@ class SwarmWorld(ClusterWorld):
         while not self._is_served():
             if self.agenda.now_ns >= until_ns:
                 self.check_everyone_served()
+                raise LivenessBroken("a host has not taken up the changed configuration")
             self.run(self.config.timing.interval_ns)
 
     def _is_served(self) -> bool:

@@ -1,7 +1,7 @@
 """The worlds by name, the planted bugs that each knows, and in which world a seed is played.
 
 World ``cluster``: the whole core on the real wire. World ``lease``: the Lease alone, many short lives; every
-fourth seed is played there.
+second seed is played there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ha_monitor.sim.plants import NOTHING as SOUND_LEASE
 from ha_monitor.sim.shrink import FaultyWorld
 
 SOUND = "nothing"
-LEASE_SHARE = 4  # one seed of so many is played in the Lease-only world
+LEASE_SHARE = 2  # one seed of so many is played in the Lease-only world
 WORLDS = ("cluster", "lease")
 
 
