@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="K", help="the first of them")
     parser.add_argument("--seed", type=int, metavar="K", help="this one only, with its trace")
     parser.add_argument("--faults", type=_numbers, metavar="N,N", help="of that seed only these faults")
-    parser.add_argument("--world", choices=WORLDS, help="play every seed there (default: half of them in each)")
+    parser.add_argument("--world", choices=WORLDS, help="play every seed there (default: half in each)")
     parser.add_argument("--plant", default=SOUND, metavar="NAME", help="plant a bug that must be found")
     parser.add_argument("--plants", action="store_true", help="list the bugs that can be planted")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
