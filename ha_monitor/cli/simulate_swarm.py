@@ -8,11 +8,13 @@ import os
 import sys
 
 from ha_monitor.errors import UsageError
+from ha_monitor.sim.processes import in_processes
 from ha_monitor.sim.shrink import shrink
-from ha_monitor.sim.swarm import Outcome, play_all, play_world
+from ha_monitor.sim.swarm import Outcome, play_world
 from ha_monitor.sim.worlds import SOUND, WORLDS, Job, make, plants, world_of
 
 SEEDS = 100
+SEEDS_AT_ONCE = 4  # that a process takes
 PLANT_SEEDS = 200  # a planted bug is looked for in so many, until it is found
 TOLD_MAX = 3  # violations that are told in full
 
@@ -84,7 +86,7 @@ def _play_told(jobs: list[Job], processes: int, is_hunt: bool) -> list[Outcome]:
     """Every outcome, a hunt's up to the first find; the first violations are told as they come."""
     outcomes: list[Outcome] = []
     told = 0
-    for job, outcome in zip(jobs, play_all(play, jobs, processes), strict=True):
+    for job, outcome in zip(jobs, in_processes(play, jobs, processes, SEEDS_AT_ONCE), strict=True):
         outcomes.append(outcome)
         if outcome.broken and told < TOLD_MAX:
             told += 1

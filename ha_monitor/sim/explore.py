@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from ha_monitor.sim.explore_moves import Broken, after_step, choices, follow, st
 from ha_monitor.sim.explore_plants import EXPLORE_PLANTS, SOUND, Bounds, Budget, ExplorePlant
 from ha_monitor.sim.explore_telling import told
 from ha_monitor.sim.explore_world import Choice, Machines, State, small_config
+from ha_monitor.sim.processes import in_processes
 
 VIOLATIONS_KEPT = 5  # of each root, with their paths
 
@@ -87,13 +87,8 @@ def explore(plant: ExplorePlant = SOUND, bounds: Bounds | None = None, processes
     bounds = bounds or plant.bounds
     jobs = [(root, plant, bounds) for root in bounds.roots or ROOTS]
     found = Exploration(bounds.depth)
-    if processes <= 1:
-        for job in jobs:
-            found.add(_explore_root(job))
-        return found
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for part in pool.imap(_explore_root, jobs, 1):
-            found.add(part)
+    for part in in_processes(_explore_root, jobs, processes):
+        found.add(part)
     return found
 
 

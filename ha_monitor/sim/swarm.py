@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ha_monitor.timebase import SECOND
-
-CHUNK = 4  # seeds that a process takes at once
-SEEDS_PER_LIFE = 2000  # after so many a process is replaced, so that nothing piles up over a long run
 
 
 class World(Protocol):
@@ -68,16 +64,3 @@ def play_world(world: World) -> Outcome:
         if was_enabled:
             gc.enable()
     return Outcome(1, world.events, seed=world.seed)
-
-
-J = TypeVar("J")
-
-
-def play_all(play: Callable[[J], Outcome], jobs: Iterable[J], processes: int) -> Iterator[Outcome]:
-    """The outcome of each job, in the order of the jobs, from so many processes at once."""
-    if processes <= 1:
-        yield from map(play, jobs)
-        return
-    context = multiprocessing.get_context("fork")
-    with context.Pool(processes, maxtasksperchild=SEEDS_PER_LIFE // CHUNK) as pool:
-        yield from pool.imap(play, jobs, CHUNK)
