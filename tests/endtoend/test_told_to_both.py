@@ -18,7 +18,7 @@ SHOWN_WITHIN_S = 60
 # What a healthy pair has no value for: it never stopped, never moved, waits for nothing.
 NOT_YET = ("ha.raw", "ha.event", "ha.group.failback.eta", "ha.group.phase", "ha.group.lease.left", "ha.res.")
 # A Witness owns nothing, so it cannot be ready to own, and no address needs protection there.
-NOT_FOR_WITNESS = ("ha.node.eligible", "ha.node.protection", "ha.node.rt")
+NOT_FOR_WITNESS = ("ha.node.eligible", "ha.node.protection", "ha.node.rt", "ha.node.watchdog")
 
 
 def owner_in_both(stage, looks) -> str | None:

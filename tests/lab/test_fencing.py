@@ -96,6 +96,7 @@ def test_when_the_owner_loses_its_power_the_second_level_confirms_it_and_the_oth
         from_ns = time.monotonic_ns()
         lab.host(owner).power_off()
         wait_for(lambda: who_answers(lab) == other, f"{other} takes over")
+        wait_for_fence(daemons, other, owner, "fenced")
         assert fence_of(daemons, other, owner).detail.startswith(
             "level 2: pdu-a off, then status: Status: OFF"
         )
