@@ -27,7 +27,7 @@ WAIT_S = 120.0  # a bound, not a wait: nothing here takes more than ten seconds 
 
 @pytest.fixture(scope="module")
 def lab():
-    with Lab(f"f{os.getpid()}").session() as lab:
+    with Lab(f"g{os.getpid()}").session() as lab:
         yield lab
 
 
