@@ -21,6 +21,7 @@ from ha_monitor.timebase import MS
 AGAIN_NS = 100 * MS  # between two looks at what would not end
 REAP_GRACE_NS = 200 * MS  # a line that was killed and sleeps in the kernel is not waited for any longer
 OUTPUT_MAX = 4096
+PIPE_MAX = 64 * 1024  # what a pipe holds
 STOPPED_CODE = 3  # of a status line, as LSB says
 SYSTEMCTL = "/usr/bin/systemctl"
 SHELL = ("/bin/sh", "-c")
@@ -127,36 +128,57 @@ class _Line:
     """A command line that runs."""
 
     def __init__(self, run: Run, environment: Mapping[str, str], at_ns: int) -> None:
-        self._output = os.memfd_create("ha-monitor-line", os.MFD_CLOEXEC)
-        self._process = subprocess.Popen(
-            run.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, **environment},
-        )
-        self.pidfd = os.pidfd_open(self._process.pid)
+        """Raises OSError; then nothing runs, and no descriptor is left open."""
+        self._read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._read_fd, False)
+        self._kept = b""
         self.deadline_ns = at_ns + run.timeout_ns
         self._is_killed = False
+        try:
+            self._process = subprocess.Popen(
+                run.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=write_fd,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
+            self.pidfd = self._open_pidfd()
+        except OSError:
+            os.close(self._read_fd)
+            raise
+        finally:
+            os.close(write_fd)
+
+    def _open_pidfd(self) -> int:
+        try:
+            return os.pidfd_open(self._process.pid)
+        except OSError:
+            self._kill()
+            raise
 
     def outcome(self, at_ns: int) -> Outcome | None:
         """How it ended, None while it runs within its time."""
         code = self._process.poll()
+        self._read()
         if code is None and at_ns >= self.deadline_ns and not self._is_killed:
             self._is_killed = True
             self.deadline_ns = at_ns + REAP_GRACE_NS
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._kill()
         if code is None and not (self._is_killed and at_ns >= self.deadline_ns):
             return None
-        outcome = Outcome(None if self._is_killed else code, self._head())
         os.close(self.pidfd)
-        os.close(self._output)
-        return outcome
+        os.close(self._read_fd)
+        return Outcome(None if self._is_killed else code, self._kept.decode(errors="replace"))
 
-    def _head(self) -> str:
-        return os.pread(self._output, OUTPUT_MAX, 0).decode(errors="replace")
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _read(self) -> None:
+        """Keep the head and forget the rest: a line that never stops writing must not fill the memory."""
+        with contextlib.suppress(BlockingIOError):
+            self._kept += os.read(self._read_fd, PIPE_MAX)[: OUTPUT_MAX - len(self._kept)]
 
 
 @dataclass
@@ -193,6 +215,9 @@ class Ending:
         except StopIteration:
             self.is_done, self.trouble = True, ""
             return
+        self._take_step(step, at_ns)
+
+    def _take_step(self, step: Run | Pause, at_ns: int) -> None:
         if isinstance(step, Pause):
             self.trouble, self._resume_ns = step.trouble, at_ns + step.length_ns
             return

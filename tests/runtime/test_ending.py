@@ -9,6 +9,7 @@ import pytest
 
 from ha_monitor.model import Resource, ResourceKind
 from ha_monitor.runtime.ending import (
+    OUTPUT_MAX,
     Ending,
     Member,
     Outcome,
@@ -136,6 +137,18 @@ def test_a_unit_that_would_not_stop_is_killed_by_systemd_in_its_own_cgroup():
         steps.send(stopped)
 
 
+def listened(steps, heard):
+    """The same steps; what each line came to is noted."""
+    step = next(steps)
+    while True:
+        outcome = yield step
+        heard.append(outcome)
+        try:
+            step = steps.send(outcome)
+        except StopIteration:
+            return
+
+
 class TestWithRealLines:
     def run_to_end(self, resource, bound_s=20):
         ending = Ending(ending_steps([member_of(resource)], FakeCgroup(), False), {"WORD": "said"})
@@ -151,6 +164,27 @@ class TestWithRealLines:
         self.run_to_end(Resource("x", ResourceKind.COMMAND, stop=line, status=status))
         assert (tmp_path / "stopped").read_text() == "said\n"
         assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_line_that_cannot_be_begun_leaves_no_descriptor_open(self):
+        before = len(os.listdir("/proc/self/fd"))
+        ending = Ending(iter([]))
+        for _ in range(3):
+            ending._take_step(Run(("/nonexistent/program",), SECOND), 0)
+        assert "No such file" in ending.trouble
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_a_line_that_never_stops_writing_is_cut_and_does_not_fill_the_memory(self, tmp_path):
+        line = f"test -e {tmp_path}/once && exit 0; touch {tmp_path}/once; yes on and on"
+        resource = Resource("x", ResourceKind.COMMAND, stop=line, status="exit 3", stop_timeout_ns=500 * MS)
+        steps, heard = ending_steps([member_of(resource)], FakeCgroup(), False), []
+        ending = Ending(listened(steps, heard))
+        bound = time.monotonic() + 20
+        while not ending.advance(time.monotonic_ns()):
+            assert time.monotonic() < bound
+            time.sleep(0.01)
+        assert heard[0].code is None
+        assert heard[0].output.startswith("on and on\n")
+        assert len(heard[0].output) == OUTPUT_MAX
 
     def test_a_line_that_hangs_is_killed_with_its_children_at_its_time(self, tmp_path):
         line = f"test -e {tmp_path}/once && exit 0; touch {tmp_path}/once; sleep 600 & sleep 600"
