@@ -2,7 +2,8 @@
 
 Parameters are ``name=value`` lines on standard input, ``action=`` among them; the exit code is the answer.
 0 is success. `status` ends with 0 for a plug that is on and with 2 for one that is off; 2 is also what a
-wrong argument gives, so only 2 together with the word OFF is taken for off.
+wrong argument gives, so only 2 together with a line that ends with the word OFF is taken for off: the list
+of actions in a text of usage is none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OUTPUT_MAX = 64 * 1024
 SECRET_MAX = 1024
 DETAIL_MAX = 160
 STATUS_OFF = 2
-_OFF = re.compile(r"\boff\b", re.IGNORECASE)
+_OFF = re.compile(r"^(?:[^\[\]{}|,]*[\s:=])?off[.\s]*$", re.IGNORECASE | re.MULTILINE)
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (?:ERROR|WARNING|INFO): ")  # of the agents' common library
 
 MEANINGS: Mapping[int, str] = {
@@ -103,7 +104,8 @@ class Agent:
                 timeout_ns = self.device.timeout_ns
                 ended = await run_line([self.device.agent], {}, timeout_ns, output, stdin.fileno())
         except (OSError, ValueError) as error:  # ValueError: a secret that is no text
-            return Ended(127 if isinstance(error, FileNotFoundError) else 126, str(error))
+            is_missing = isinstance(error, FileNotFoundError) and error.filename == self.device.agent
+            return Ended(127 if is_missing else 126, str(error))
         return Ended(ended.code, without(ended.output, [value for _, value in secrets]))
 
     def _judge(self, action: str, ended: Ended) -> Told:

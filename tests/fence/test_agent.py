@@ -33,12 +33,18 @@ def test_parameters_are_lines_with_the_action_first():
         (2, "status: off", True),
         (0, "Status: ON\n", False),
         (2, "unrecognised option: offset", None),  # a wrong argument ends with 2 as well
+        (2, "Chassis Power is off\n", True),
+        (2, "2026-01-01 WARNING: slow board\nStatus: OFF\n", True),
+        # what programs print about themselves when an argument is wrong, with code 2
+        (2, "usage: fence_own [-h] [-o {on,off,status}]\nfence_own: error: argument -o", None),
+        (2, "Usage: fence_own -o status|on|off", None),
+        (2, "actions: status, monitor, off", None),
         (2, "", None),
         (1, "Status: OFF", None),
         (None, "Status: OFF", None),
     ],
 )
-def test_only_two_with_the_word_off_is_off(code, output, meaning):
+def test_only_two_with_a_line_that_ends_with_off_is_off(code, output, meaning):
     assert is_off(Ended(code, output)) is meaning
 
 
@@ -106,7 +112,8 @@ def test_a_program_that_is_not_there_and_a_secret_that_is_not_there_are_told(tmp
     agent = Agent(FenceDevice("toy", no_secret.agent, (), (("password", str(tmp_path / "no")),), SECOND))
     answer = run(agent.off(""))
     assert not answer.is_done
-    assert "no" in answer.detail
+    assert str(tmp_path / "no") in answer.detail
+    assert "there is no such program" not in answer.detail
     assert told(tmp_path, "toy") == []
 
 
