@@ -26,6 +26,7 @@ INFO = struct.Struct("=II32s")  # struct watchdog_info: options, firmware_versio
 NUMBER = struct.Struct("=i")
 SETTIMEOUT_OPTION, MAGICCLOSE_OPTION = 0x0080, 0x0100
 MAGIC, FOOD = b"V", b"\0"
+OLD_NAME = (10, 130)  # misc device, WATCHDOG_MINOR of <linux/miscdevice.h>
 _READ, _BOTH = 2, 3
 
 
@@ -63,21 +64,36 @@ class Support:
 
 
 class WatchdogDevice:
-    """An open device: it counts. Only the guard has one."""
+    """An open device: it counts. Only the guard has one.
+
+    ``unfit``: why it protects nothing although it counts; "" for one that does.
+    """
 
     def __init__(self, path: str, timeout_ns: int) -> None:
-        """Open and set it. Raises PrerequisiteError for a device that would not protect, which is stopped."""
+        """Open and set it. Raises PrerequisiteError for a device that would not protect, which is stopped.
+
+        One that is unfit and cannot be stopped stays open: let go, it would reset the host for nothing.
+        """
+        self.unfit = ""
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise PrerequisiteError(f"watchdog {path}: {error.strerror}") from error
         try:
             self.support = self._ask(timeout_ns)
-            refuse_unfit(path, self.support, timeout_ns)
+            self._judge(path, timeout_ns)
         except (OSError, PrerequisiteError) as error:
             self.close(is_clean=True)
             text = f"watchdog {path}: {error.strerror}" if isinstance(error, OSError) else str(error)
             raise PrerequisiteError(text) from error
+
+    def _judge(self, path: str, timeout_ns: int) -> None:
+        try:
+            refuse_unfit(path, self.support, timeout_ns)
+        except PrerequisiteError as error:
+            if not self.support.is_nowayout:
+                raise
+            self.unfit = str(error)
 
     def _ask(self, timeout_ns: int) -> Support:
         options, _, identity = INFO.unpack(fcntl.ioctl(self._fd, GETSUPPORT, bytes(INFO.size)))
@@ -88,9 +104,8 @@ class WatchdogDevice:
         return Support(name, bool(options & MAGICCLOSE_OPTION), self._is_nowayout(), seconds * SECOND)
 
     def _is_nowayout(self) -> bool:
-        number = os.fstat(self._fd).st_rdev
-        place = Path(f"/sys/dev/char/{os.major(number)}:{os.minor(number)}/nowayout")
         with contextlib.suppress(OSError):
+            place = nowayout_file(os.fstat(self._fd).st_rdev)
             return place.read_text(encoding="ascii").strip() == "1"
         return False
 
@@ -108,6 +123,14 @@ class WatchdogDevice:
             if is_clean:
                 os.write(self._fd, MAGIC)
         os.close(self._fd)
+
+
+def nowayout_file(number: int) -> Path:
+    """Where the kernel says it of the device with that number; /dev/watchdog is the first one's old name."""
+    major, minor = os.major(number), os.minor(number)
+    if (major, minor) == OLD_NAME:
+        return Path("/sys/class/watchdog/watchdog0/nowayout")
+    return Path(f"/sys/dev/char/{major}:{minor}/nowayout")
 
 
 def refuse_unfit(path: str, support: Support, timeout_ns: int) -> None:
@@ -156,6 +179,8 @@ class Feeder:
         if self._device is None:
             if is_clean and at_ns >= self._open_from_ns:
                 self._open(self._configured, at_ns)
+        elif self._device.unfit:
+            self._device.feed()  # it guards nothing, so nothing may come of it
         elif not may_feed:
             self._become("withheld", "a group whose Lease is over could not be ended in time")
         elif at_ns >= self._feed_from_ns:
@@ -172,7 +197,8 @@ class Feeder:
         except PrerequisiteError as error:
             self._become("missing", str(error))
             return
-        self._become("fed", self._device.support.identity)
+        unfit = self._device.unfit
+        self._become(*(("missing", unfit) if unfit else ("fed", self._device.support.identity)))
         if self._device.support.is_nowayout:
             self._log(
                 "warning", f"watchdog {configured.device}: nowayout, so a stop of ha-monitor resets this host"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from ha_monitor.errors import PrerequisiteError
 from ha_monitor.model import Watchdog
-from ha_monitor.runtime.watchdog import FEED_EVERY_NS, OPEN_AGAIN_NS, Feeder, Support
+from ha_monitor.runtime.watchdog import FEED_EVERY_NS, OPEN_AGAIN_NS, Feeder, Support, nowayout_file
 from ha_monitor.timebase import SECOND
 
 CONFIGURED = Watchdog("/dev/watchdog", 5 * SECOND)
@@ -14,6 +17,7 @@ AT = 1_000 * SECOND
 class Device:
     def __init__(self, is_nowayout=False):
         self.support = Support("double", True, is_nowayout, 5 * SECOND)
+        self.unfit = ""
         self.fed = 0
         self.closed = None
         self.takes_food = True
@@ -94,6 +98,22 @@ def test_with_nowayout_a_stop_of_the_daemon_is_announced_as_a_reset():
     _, lines = made = feeder(Device(is_nowayout=True))
     made[0].tick(AT, True, True)
     assert [line for level, line in lines if level == "warning" and "nowayout" in line]
+
+
+def test_one_that_is_unfit_and_cannot_be_stopped_never_resets_the_host_and_is_told_as_missing():
+    device = Device(is_nowayout=True)
+    device.unfit = "watchdog /dev/watchdog (double): counts 60 s, not 5 s"
+    made, _ = feeder(device)
+    for at in range(5):
+        made.tick(AT + at * SECOND, may_feed=False, is_clean=at == 0)
+    assert device.fed == 4
+    assert (made.state.word, made.state.detail) == ("missing", device.unfit)
+
+
+def test_nowayout_of_the_old_name_is_read_from_the_first_device():
+    # /dev/watchdog is a device of its own (10:130) whose directory in sysfs does not say nowayout
+    assert nowayout_file(os.makedev(10, 130)) == Path("/sys/class/watchdog/watchdog0/nowayout")
+    assert nowayout_file(os.makedev(247, 1)) == Path("/sys/dev/char/247:1/nowayout")
 
 
 def test_it_is_let_go_as_the_groups_are():
