@@ -34,3 +34,8 @@ def status_socket() -> Path:
 def view_file() -> Path:
     """The view as the publisher last wrote it, for those who find no socket."""
     return run_dir() / "view.json"
+
+
+def output_dir() -> Path:
+    """What start lines and the daemons that they left running write: bounded files, for root alone."""
+    return run_dir() / "output"

@@ -127,10 +127,17 @@ def own_name(config: ClusterConfig, is_witness: bool) -> str:
 
 
 def make_directories() -> None:
-    """Run and state directory. The publisher may add its file to the first, and touch nobody else's."""
-    for directory in (paths.run_dir(), paths.state_dir()):
+    """Run and state directory. The publisher may add its file to the first, and touch nobody else's.
+
+    What start lines write lies below the first: made here, before the publisher could make it its own.
+    """
+    for directory, mode in (
+        (paths.run_dir(), 0o755),
+        (paths.state_dir(), 0o755),
+        (paths.output_dir(), 0o700),
+    ):
         try:
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            directory.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
             raise PrerequisiteError(f"{directory}: cannot be made: {error.strerror}") from None
 

@@ -66,14 +66,22 @@ class VoterFile:
         return False
 
     def _open(self) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
-            return os.open(self._new, flags, 0o600)
+            return self._make()
         except OSError as error:
             if error.errno not in (errno.EMFILE, errno.ENFILE) or self._reserve < 0:
                 raise
         os.close(self._reserve)
         self._reserve = -1
+        return self._make()
+
+    def _make(self) -> int:
+        """A file of our own: the publisher may write to this directory, and could lay a link there."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(self._new, flags, 0o600)
+        except FileExistsError:
+            self._new.unlink()
         return os.open(self._new, flags, 0o600)
 
     def _hold_reserve(self) -> None:

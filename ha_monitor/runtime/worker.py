@@ -28,7 +28,7 @@ from ha_monitor.model import (
     ResourceState,
     Run,
 )
-from ha_monitor.paths import run_dir
+from ha_monitor.paths import output_dir
 from ha_monitor.plain import from_plain
 from ha_monitor.runtime.cgroup import directory_of, hierarchy
 from ha_monitor.runtime.fencer import Fencer
@@ -59,7 +59,7 @@ class Worker:
         place = hierarchy() if any(group.exclusive for group, _ in members) else None
         for position, (group, resource) in enumerate(members):
             first_ns = lease_clock_ns() + SPREAD_NS * position // len(members)
-            agent = agent_for(resource, manager, run_dir() / "output")
+            agent = agent_for(resource, manager, output_dir())
             is_inside = place is not None and group.exclusive and resource.run is Run.OWNER
             cgroup = str(directory_of(place, config.name, group.name)) if place and is_inside else ""
             surroundings = Surroundings(group.name, node, cgroup=cgroup)

@@ -101,3 +101,8 @@ def test_a_restart_that_changes_what_voters_hold_is_refused(changed, is_refused)
     old, new = (SimpleNamespace(groups=(g,), watchdog=None) for g in (group, replace(group, **changed)))
     with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
         preparation.refuse_new_holds(old, new)
+
+
+def test_what_start_lines_write_lies_where_the_publisher_cannot_lay_links(places):
+    preparation.make_directories()
+    assert (places / "run" / "output").stat().st_mode & 0o777 == 0o700

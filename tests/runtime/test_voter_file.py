@@ -57,6 +57,15 @@ def test_damaged_memory_is_none(tmp_path):
         assert take_seat(file, 0, HOLD, HOLD, 1, at_ns=5).abstain_until_ns == 5 + HOLD
 
 
+def test_a_link_laid_in_its_way_is_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("of root")
+    (tmp_path / ".voter.state.new").symlink_to(tmp_path / "precious")
+    assert VoterFile(tmp_path).write(b"state")
+    assert (tmp_path / "precious").read_text() == "of root"
+    assert (tmp_path / "voter.state").read_bytes() == b"state"
+    assert not (tmp_path / "voter.state").is_symlink()
+
+
 def test_failed_write_leaves_no_state_to_be_resumed(tmp_path):
     file = VoterFile(tmp_path)
     assert file.write(b"first")
