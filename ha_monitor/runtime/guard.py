@@ -165,7 +165,7 @@ class Guard:
         try:
             if handler is not None:
                 handler(self, core, message)
-        except (KeyError, ValueError, TypeError) as error:  # our own core's mistake must not end its guard
+        except (KeyError, ValueError, TypeError, OSError) as error:  # must not end the guard of the others
             self._scribe.log("error", f"guard: unusable {message['kind']} message from the core: {error!r}")
 
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
