@@ -18,6 +18,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="example: ha-monitor init --yes --name web --node pub2=192.0.2.12,198.51.100.12"
         " --node pub3=192.0.2.13,198.51.100.13 --witness mon=192.0.2.9 --vip 192.0.2.100/24 --unit apache2",
     )
+    _add_files(parser)
+    _add_cluster(parser)
+    _add_monitoring(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="ask nothing: options only")
     parser.add_argument(
         "--force", action="store_true", help="replace files that exist; they are kept as .old"
@@ -26,6 +33,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--new-key", action="store_true", help="only print a line with a new key for cluster.key"
     )
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default=None, help="the cluster's name (default: web)")
     parser.add_argument(
         "--node",
@@ -55,6 +65,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="systemd unit that runs on every Node behind the service address",
     )
     parser.add_argument("--timing", choices=tuple(TIMINGS), default="lan")
+
+
+def _add_monitoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nsca-ng", default="", metavar="HOST[:PORT]", help="Nagios: NSCA-ng server")
     parser.add_argument(
         "--nsca-ng-secret",
@@ -63,7 +76,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="its identity and password (default: DIRECTORY/nsca_ng.secret)",
     )
     parser.add_argument("--zabbix", default="", metavar="HOST[:PORT]", help="Zabbix server or proxy")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
