@@ -11,6 +11,8 @@ from ha_monitor import client
 from ha_monitor.timebase import SECOND, format_duration
 from ha_monitor.view import GroupView, LinkView, NodeView, View
 
+HEARD = ("online", "standby")
+UNREADABLE = ("version", "layout")  # reasons of refused packets
 EXIT_BY_STATE = {"ok": 0}  # anything else than ok is 1, so that scripts can ask
 
 
@@ -72,6 +74,22 @@ def _head(view: View) -> list[str]:
         lines.append(f"MAINTENANCE for another {left}: {view.maintenance.why} ({view.maintenance.who})")
     if not view.config_match:
         lines.append("the configuration differs between Nodes")
+    return lines + _versions(view)
+
+
+def _versions(view: View) -> list[str]:
+    """Which host runs which program, where they differ; and whether one of them cannot be read at all."""
+    lines = []
+    if not view.version_match:
+        told = ", ".join(f"{node.name} {node.version}" for node in view.nodes if node.version)
+        lines.append(f"program versions differ: {told}")
+    unreadable = sum(view.rejected.get(reason, 0) for reason in UNREADABLE)
+    silent = [node.name for node in view.nodes if node.state not in HEARD]
+    if unreadable and silent:
+        lines.append(
+            f"{unreadable} packets had a format that version {view.version} does not know: a silent host"
+            f" ({', '.join(silent)}) may run another version; bring all hosts to the same one"
+        )
     return lines
 
 

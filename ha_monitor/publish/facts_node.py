@@ -21,9 +21,12 @@ from ha_monitor.publish.shapes import (
 )
 from ha_monitor.publish.words import WATCHDOG_STATES, word_of
 
-FORGED = ("tag", "key", "size", "version")  # reasons of refused packets, see the wire's PacketRejected
+# Reasons of refused packets, see the wire's REASONS.
+FORGED = ("tag", "key", "size")
+FOREIGN = ("magic", "addressing")
+UNREADABLE = ("version", "layout")  # a peer's, but of another program
+REPEATED = ("replay", "retired")
 UNCOVERED = ("none", "missing", "failing")  # states of the watchdog
-FOREIGN = ("cluster", "sender", "receiver", "link")
 
 
 def _self_says(s: Subject) -> str:
@@ -50,15 +53,19 @@ def _sum_of(s: Subject, reasons: tuple[str, ...]) -> int:
     return sum(s.view.rejected.get(reason, 0) for reason in reasons)
 
 
+def _security_says(s: Subject) -> str:
+    unreadable = _sum_of(s, UNREADABLE)
+    other = f", {unreadable} of them because of another program version" if unreadable else ""
+    return f"{sum(s.view.rejected.values())} packets refused since start{other}"
+
+
 HA_NODE_SELF = Service("HA node", SELF, _self_says, is_parent=True)
 HA_READY = Service("HA standby ready", SELF_NODE, _ready_says)
 HA_PROTECTION_SELF = Service("HA protection", SELF_NODE, _protection_says)
 HA_TIMING = Service(
     "HA timing", SELF, lambda s: f"worst stall {s.view.stall_max_ms} ms in a Lease of {s.view.lease_ms} ms"
 )
-HA_SECURITY = Service(
-    "HA security", SELF, lambda s: f"{sum(s.view.rejected.values())} packets refused since start"
-)
+HA_SECURITY = Service("HA security", SELF, _security_says)
 
 SELF_FACTS: tuple[Fact, ...] = (
     state(
@@ -224,12 +231,26 @@ SELF_FACTS: tuple[Fact, ...] = (
         ),
     ),
     counter(
+        "ha.link.unreadable",
+        HA_SECURITY,
+        "Packets of another program version",
+        "Packets whose format this program does not know: their sender is not heard.",
+        "unreadable",
+        lambda s: _sum_of(s, UNREADABLE),
+        alarm(
+            Rose(0, 600),
+            "cannot read what a host with another program version sends",
+            POOR,
+            "Bring all hosts to the same version of ha-monitor; `ha-monitor status` names each one's.",
+        ),
+    ),
+    counter(
         "ha.link.replays",
         HA_SECURITY,
         "Packets heard twice",
         "Packets that were not new. A few are normal on a network that repeats packets.",
         "replays",
-        lambda s: s.view.rejected.get("replay", 0),
+        lambda s: _sum_of(s, REPEATED),
         alarm(
             Rose(1000, 600), "many packets are repeated", MILD, "A loop in the network, or somebody replays."
         ),

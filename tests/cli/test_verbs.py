@@ -176,6 +176,27 @@ def test_status_tells_scripts_by_its_exit_code(daemon, capsys):
     assert "DEGRADED: pub3: not online" in capsys.readouterr().out
 
 
+def test_status_names_each_hosts_version_while_versions_differ(daemon, capsys):
+    played = daemon(ignore)
+    assert cli.main(["status"]) == 0
+    assert "versions differ" not in capsys.readouterr().out
+    nodes = tuple(replace(n, version="0.2.0") if n.name == "pub3" else n for n in healthy().nodes)
+    played.view = replace(played.view, version_match=False, nodes=nodes)
+    assert cli.main(["status"]) == 0
+    assert "program versions differ: pub2 0.1.0, pub3 0.2.0, mon 0.1.0" in capsys.readouterr().out
+
+
+def test_status_says_that_a_silent_host_may_speak_another_version(daemon, capsys):
+    played = daemon(ignore, replace(healthy(), rejected={"version": 7, "tag": 1}))
+    assert cli.main(["status"]) == 0
+    assert "does not know" not in capsys.readouterr().out, "it was heard again since"
+    nodes = tuple(replace(n, state="lost") if n.name == "pub3" else n for n in healthy().nodes)
+    played.view = replace(played.view, nodes=nodes, state="degraded")
+    assert cli.main(["status"]) == 1
+    told = capsys.readouterr().out
+    assert "7 packets had a format that version 0.1.0 does not know: a silent host (pub3)" in told
+
+
 def test_status_as_json_is_the_whole_view(daemon, capsys):
     daemon(ignore)
     assert cli.main(["status", "--json"]) == 0

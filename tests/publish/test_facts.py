@@ -6,10 +6,13 @@ from collections import Counter
 import pytest
 
 from ha_monitor import model
+from ha_monitor.cli.status import UNREADABLE
+from ha_monitor.publish import facts_node
 from ha_monitor.publish.declare import Below, HostKind, Is, Kind, Level, Rose
 from ha_monitor.publish.facts import CATALOGUE, facts_of, services
 from ha_monitor.publish.scopes import SCOPES
 from ha_monitor.publish.words import VALUE_MAPS
+from ha_monitor.wire.seal import REASONS
 
 FACTS = pytest.mark.parametrize("fact", CATALOGUE, ids=lambda f: f"{f.scope.name}-{f.ident}")
 
@@ -29,6 +32,12 @@ def test_no_two_services_of_one_host_share_a_name_and_a_scope():
     for host in HostKind:
         names = Counter((s.name, s.scope.name) for s in services(host))
         assert max(names.values()) == 1
+
+
+def test_each_reason_of_a_refused_packet_is_counted_by_one_fact_and_none_is_made_up():
+    counted = [*facts_node.FORGED, *facts_node.FOREIGN, *facts_node.UNREADABLE, *facts_node.REPEATED]
+    assert sorted(counted) == sorted(REASONS)
+    assert set(UNREADABLE) == set(facts_node.UNREADABLE)
 
 
 @FACTS
