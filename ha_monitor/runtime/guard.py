@@ -10,37 +10,27 @@ the core asked for something. What can block is done by others (`scribe`, the co
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ha_monitor import paths
 from ha_monitor.errors import HaMonitorError, NetlinkError
-from ha_monitor.runtime import failback_window
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import end_text
 from ha_monitor.runtime.exclusive import ExclusiveGroups
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation
 from ha_monitor.runtime.helpers import Helpers
 from ha_monitor.runtime.notify import notify
-from ha_monitor.runtime.preparation import (
-    Prepared,
-    make_generation,
-    prepare,
-    refuse_new_holds,
-    refuse_new_name,
-)
-from ha_monitor.runtime.processes import process_list
+from ha_monitor.runtime.preparation import Prepared, prepare
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
+from ha_monitor.runtime.slow_news import slow_news
+from ha_monitor.runtime.successor import LET_GO_BOUND_NS, START_BOUND_NS, Successor, succeeding_generation
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
-START_BOUND_NS = 20 * SECOND  # a core that is not warm by then will not be
-LET_GO_BOUND_NS = 3 * SECOND  # a core told to end without handing over has nothing to wait for
 READS_MAX = 256
 SLOW_TICK_NS = 10 * SECOND  # windows of failback; memory of the processes
 
@@ -55,8 +45,7 @@ class Guard:
         self._now: Callable[[], int] = lease_clock_ns
         self._current = prepared.generation
         self._core: CoreHandle | None = None  # None only while a back-off lasts
-        self._next: tuple[Generation, CoreHandle] | None = None  # warms up for a planned restart
-        self._next_bound_ns = 0
+        self._next: Successor | None = None  # warms up for a planned restart
         self._helpers = Helpers(self._tell_of_helper, self._scribe.log, self._now)
         self._bring_down = BringDown(self._current.config, self._current.is_witness)
         self._exclusive = self._make_exclusive()
@@ -97,7 +86,7 @@ class Guard:
             *self._helpers.watched(self._current),
             *self._exclusive.watched,
         ]
-        for handle in (self._core, self._next[1] if self._next else None):
+        for handle in (self._core, self._next.core if self._next else None):
             if handle:
                 watched += [handle.child] if handle.channel.is_closed else [handle.child, handle.channel]
         now, due_ns = self._now(), self._exclusive.due_ns()
@@ -260,17 +249,14 @@ class Guard:
             return
         self._scribe.log("info", f"restart ordered by {who}: reading the configuration")
         try:
-            generation = make_generation(self._current.is_witness, self._feed)
-            refuse_new_name(self._current.config, generation.config)
-            refuse_new_holds(self._current.config, generation.config)
+            generation = succeeding_generation(self._current, self._feed)
         except HaMonitorError as error:
             self._refuse_restart(str(error))
             return
-        generation.take_over(self._current)
         self._memory = self._memory.with_hold(generation.config.longest_hold_ns, is_known=True)
         self._scribe.remember(self._memory)
-        self._next = generation, self._launch(generation, self._core)
-        self._next_bound_ns = self._now() + START_BOUND_NS
+        bound_ns = self._now() + START_BOUND_NS
+        self._next = Successor(generation, self._launch(generation, self._core), bound_ns)
 
     def _refuse_restart(self, reason: str) -> None:
         self._scribe.log("error", f"restart refused, the old configuration stays: {reason}")
@@ -279,12 +265,12 @@ class Guard:
     def _read_next_core(self) -> None:
         if not self._next:
             return
-        _, handle = self._next
+        handle = self._next.core
         for message in handle.channel.receive():
             if message["kind"] == "warm" and self._core:
                 self._core.is_asked_to_end = True
                 self._tell_core({"kind": "stop", "hands_over": False})
-                self._next_bound_ns = self._now() + LET_GO_BOUND_NS
+                self._next.bound_ns = self._now() + LET_GO_BOUND_NS
             else:
                 self._heed(handle, message)
         if (code := handle.child.reap(0)) is not None:
@@ -298,17 +284,13 @@ class Guard:
 
     def _end_next(self) -> None:
         if self._next:
-            generation, handle = self._next
+            self._next.end()
             self._next = None
-            handle.child.kill()
-            handle.child.reap()
-            handle.close()
-            generation.close()
 
     def _adopt_next(self, old: CoreHandle) -> None:
         assert self._next is not None, "nothing was warmed up"
         former = self._current
-        self._current, self._core = self._next
+        self._current, self._core = self._next.generation, self._next.core
         self._next = None
         old.close()
         try:
@@ -330,7 +312,7 @@ class Guard:
             self._start_core()
         elif self._core:
             self._watch_core(self._core, now)
-        if self._next and now > self._next_bound_ns:
+        if self._next and now > self._next.bound_ns:
             self._overdue_restart()
         self._exclusive.tick(now)
         if self._core and self._core.is_ready and not self._is_stopping:
@@ -358,13 +340,8 @@ class Guard:
             self._next_failed("the new core was not ready in time")
 
     def _slow_tick(self) -> None:
-        for group, is_open in failback_window.windows(self._current.config, time.time()).items():
-            self._tell_core({"kind": "window", "group": group, "is_open": is_open})
-        pids = {"guard": os.getpid()} | {role: child.pid for role, child in self._current.children.items()}
-        if self._core:
-            pids["core"] = self._core.child.pid
-        restarts = {role: back_off.restarts for role, back_off in self._current.back_off.items()}
-        self._tell_core({"kind": "processes", "processes": process_list(pids, restarts)})
+        for message in slow_news(self._current, self._core):
+            self._tell_core(message)
 
     # --- the end
 
