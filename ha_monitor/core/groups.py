@@ -258,8 +258,15 @@ class GroupRunner:
             return False
         if was_starting and record.state is not ResourceState.RUNNING and self.state is GroupState.STARTING:
             self.failed = (Cause.START_FAILED, f"{record.spec.name}: {record.detail or 'did not start'}")
+        self._end_block()
         self.advance(at_ns)
         return True
+
+    def _end_block(self) -> None:
+        """What could not be stopped is seen stopped: go on. Of exclusive groups only the guard proves it."""
+        is_blocked = any(r.state is ResourceState.BLOCKED for r in self.records.values())
+        if self.state is GroupState.BLOCKED and not is_blocked and not self.spec.exclusive:
+            self.state = GroupState.STOPPING
 
     def take_guarded(self, at_ns: int) -> None:
         """The guard watches over the group: what waited for that may start."""
