@@ -143,6 +143,12 @@ class Poll:
         willing = self.open_to(node)
         self.answers = {v: a for v, a in self.answers.items() if v in willing or _opens_ns(*a) > at_ns}
 
+    def holders_word(self, ballot: Ballot) -> set[int]:
+        """Voters by whose answers that ballot holds the group, and its owner, who grants it to itself."""
+        told = self.answers.items()
+        voters = {v for v, (a, _) in told if a.answer is Answer.HELD and a.epoch == ballot}
+        return voters | {ballot.node}
+
     def holder(self, at_ns: int) -> tuple[int, Ballot, int] | None:
         """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
         held = [

@@ -138,6 +138,10 @@ class LeaseSeeker:
         """Who holds it as voters told, by the highest Epoch: owner, Epoch, remaining ns."""
         return self._poll.holder(at_ns)
 
+    def is_surely_held(self, epoch: Ballot) -> bool:
+        """Whether so many voters told of it that it was won, and not only proposed."""
+        return self._is_majority(self._poll.holders_word(epoch))
+
     # becoming the Owner
 
     def seek(self, at_ns: int) -> list[Output]:

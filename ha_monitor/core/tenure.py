@@ -148,6 +148,13 @@ class Tenure:
         if isinstance(message, Asked) and message.answer is Answer.HELD:
             self._hear_of_fenced(message.epoch, at_ns)
 
+            self._hear_of_owner(message)
+
+    def _hear_of_owner(self, told: Asked) -> None:
+        """Of one that was never heard itself: it was cut off from here and not from that voter."""
+        nodes = {node.index: node.name for node in self.situation.config.nodes}
+        if told.owner != self.situation.me.index and self.seeker.is_surely_held(told.epoch):
+            self.passage.see_told(nodes.get(told.owner, ""), told.epoch)
     def see_release(self, peer: Peer, message: Release, at_ns: int) -> None:
         """Another Node, or its guard, let go."""
         self.seeker.hear_release(message.ballot)
@@ -423,13 +430,14 @@ class Tenure:
 
     def _cause(self, at_ns: int) -> Cause:
         """Why the group is free, or was before somebody else took it."""
-        owner = next((p for p in self.situation.node_peers if p.voter.name == self.passage.owner), None)
+        former = self.passage.former
+        owner = next((p for p in self.situation.node_peers if p.voter.name == former), None)
         is_silent = (
             owner is not None
             and owner.state in (NodeState.JOINING, NodeState.SUSPECT, NodeState.LOST)
             and not owner.is_heard(at_ns)
         )
-        return self.passage.cause(is_silent, not self.passage.owner)
+        return self.passage.cause(is_silent, not former)
 
     # Reports
 

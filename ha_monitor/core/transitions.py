@@ -39,7 +39,7 @@ SENTENCES: Mapping[Cause, str] = {
 }
 HELD_NOTE = "{group} is held on {node} and asks: {why}"
 FROZEN_NOTE = "{group} is frozen on {node} and asks: {why}"
-RELEASED_TO_NOBODY = "{by} let go of {group} and no other Node can take it: {cause}"
+RELEASED_TO_NOBODY = "{by} let go of {group} and no other Node takes it: {cause}"
 WON_AGAIN = "{to} serves {group} again: it was interrupted, and nobody else took it meanwhile"
 
 
@@ -50,6 +50,8 @@ class Passage:
     owner: str = ""  # the last Owner known
     epoch: Ballot = NO_BALLOT
     epoch_since_ns: int = 0  # since when this Epoch is known
+    told_owner: str = ""  # the last Owner as voters told who were asked: one that was never heard itself
+    told_epoch: Ballot = NO_BALLOT
     last_sign_ns: int = 0  # latest packet of that Owner
     stopping_ns: int = 0  # when it first said that it stops the group
     released_ns: int = 0
@@ -68,6 +70,17 @@ class Passage:
         if is_stopping and not self.stopping_ns:
             self.stopping_ns = at_ns
         return is_news
+
+    def see_told(self, owner: str, epoch: Ballot) -> None:
+        """A majority told that this Node held the Lease: nobody was heard of it, perhaps."""
+        if epoch > max(self.epoch, self.told_epoch):
+            self.told_owner, self.told_epoch = owner, epoch
+
+    @property
+    def former(self) -> str:
+        """Who had the group last, "" if nobody is known."""
+        is_told = self.told_epoch > self.epoch and self.released_cause is None
+        return self.told_owner if is_told else self.owner
 
     def see_release(self, owner: str, cause: Cause, at_ns: int) -> None:
         """The Owner, or its guard, released."""
@@ -105,7 +118,7 @@ def tell(
 ) -> ReportTransition:
     """The transition by which ``node`` became the Owner."""
     phases = passage.phases_ns(open_ns)
-    before = "" if cause is Cause.CLUSTER_STARTED else passage.owner
+    before = "" if cause is Cause.CLUSTER_STARTED else passage.former
     text = WON_AGAIN if before == node and cause is Cause.LEASE_LOST else SENTENCES[cause]
     detect = format_duration(dict(phases).get("detect", 0))
     return ReportTransition(
