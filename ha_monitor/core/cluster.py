@@ -236,6 +236,7 @@ class ClusterCore:
         self.situation.log(
             f"device of {', '.join((event.link, *event.resources)).strip(', ')}: carrier {word}"
         )
+        self.speech.is_beat_due = True  # who lost it in the same moment shall know
         if event.has_carrier:
             self.situation.lost_carrier.difference_update(event.resources)
             for name in event.resources:
@@ -243,7 +244,7 @@ class ClusterCore:
                 if tenure is not None and tenure.runner.opened:
                     self._announce(tenure)
         else:
-            self.situation.lost_carrier.update(event.resources)
+            self.situation.lose_carrier(event.resources, at_ns)
 
     def _protection_changed(self, event: ev.ProtectionChanged, at_ns: int) -> None:
         if (event.level, event.detail) != self.situation.protection:

@@ -98,6 +98,10 @@ class Peer:
         """Whether any Link carries its packets, even if it does not hear us."""
         return any(watch.is_heard(at_ns) for watch in self.links.values())
 
+    def hears_us(self, at_ns: int) -> bool:
+        """Whether it says so by its last packet on some Link that is not silent."""
+        return any(watch.peer_hears_us and watch.is_heard(at_ns) for watch in self.links.values())
+
     @property
     def was_never_heard(self) -> bool:
         """Whether no packet of it ever named our own life; it may be called LOST by now."""

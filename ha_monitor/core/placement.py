@@ -13,7 +13,7 @@ from ha_monitor.model import Address, ClusterConfig, Group, NodeState, ResourceS
 # A dead switch silences everybody within a beat of each other, and each says so a beat later: only who is
 # still alone after that is isolated.
 ISOLATED_AFTER_BEATS = 7.5
-
+NO_CARRIER = "no carrier"
 
 _OF_RESOURCE = tuple(f" {state.value}" for state in ResourceState if state is not ResourceState.BLOCKED)
 
@@ -41,7 +41,7 @@ def ineligible_reason(group: Group, records: Mapping[str, ResourceRecord], healt
         return health.held_down
     for resource in group.addresses:
         if resource.name in health.lost_carrier:
-            return f"no carrier for {resource.name}"
+            return f"{NO_CARRIER} for {resource.name}"
         if links.get(resource.name) in health.isolated_links:
             return f"isolated on {links[resource.name]}"
     reasons = (_resource_reason(record, health.is_owner) for record in records.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 
 from ha_monitor.core.actions import Action, Log
 from ha_monitor.core.leases import SendingNumbers
@@ -38,6 +39,8 @@ class Situation:
         self.maintenance_end_ns = 0
         self.protection: tuple[int, str] = (Protection.KERNEL_LEASE, "")
         self.lost_carrier: set[str] = set()
+        self._carrier_lost_ns = -config.timing.lease_ns
+        self.carriers_told_ns = 0  # by then others have told whether theirs was lost in the same moment
         self.fenced: set[tuple[int, int]] = set()  # Node and incarnation: lives that are over for certain
         self.failback_open: dict[str, bool] = {}
         self.stalls = StallWatch(config.timing.lease_ns)
@@ -68,6 +71,14 @@ class Situation:
         """A number for an operation, unique in this life and unlike those of an earlier one."""
         self._last_id += 1
         return (self.incarnation & 0xFFFF_FFFF) << 16 | (self._last_id & 0xFFFF)
+
+    def lose_carrier(self, addresses: Collection[str], at_ns: int) -> None:
+        """The device of these service addresses has no carrier any more."""
+        if addresses and at_ns >= self._carrier_lost_ns + self.config.timing.lease_ns:
+            self.carriers_told_ns = at_ns + self.config.timing.interval_ns // 2
+        if addresses:
+            self._carrier_lost_ns = at_ns  # lost again within a Lease: a loose plug, and no more waiting
+        self.lost_carrier.update(addresses)
 
     # Knowing
 

@@ -25,6 +25,7 @@ from ha_monitor.core.leases import (
     Won,
 )
 from ha_monitor.core.nodes import Peer
+from ha_monitor.core.placement import NO_CARRIER
 from ha_monitor.core.quorum import NO_TARGET
 from ha_monitor.core.situation import Situation
 from ha_monitor.core.transitions import Passage, tell, tell_released_to_nobody
@@ -147,7 +148,6 @@ class Tenure:
         self._take(self.seeker.receive(sender, message, at_ns), at_ns)
         if isinstance(message, Asked) and message.answer is Answer.HELD:
             self._hear_of_fenced(message.epoch, at_ns)
-
             self._hear_of_owner(message)
 
     def _hear_of_owner(self, told: Asked) -> None:
@@ -155,6 +155,7 @@ class Tenure:
         nodes = {node.index: node.name for node in self.situation.config.nodes}
         if told.owner != self.situation.me.index and self.seeker.is_surely_held(told.epoch):
             self.passage.see_told(nodes.get(told.owner, ""), told.epoch)
+
     def see_release(self, peer: Peer, message: Release, at_ns: int) -> None:
         """Another Node, or its guard, let go."""
         self.seeker.hear_release(message.ballot)
@@ -335,23 +336,33 @@ class Tenure:
         if situation.in_maintenance(at_ns) and not situation.is_stopping:
             return
         reason = self.ineligible(at_ns)
-        able = self.candidates()
+        able = [] if self._is_kept_by_maintenance(at_ns) else self.candidates()
         if situation.is_stopping:
             self.hand_over(able[0] if able else None, situation.stop_cause, at_ns)
-        elif reason and able:
+        elif reason and (listening := [peer for peer in able if peer.hears_us(at_ns)]):
+            if self._may_lack_carrier_too(reason, at_ns):
+                return
             if any(r.must_stop and r.state is ResourceState.FAILED for r in self.runner.records.values()):
                 self.hold_down.note(reason, at_ns)
-            self.hand_over(able[0], self._cause_of(reason), at_ns)
+            self.hand_over(listening[0], self._cause_of(reason), at_ns)
         elif not reason:
             better = self.failback.wants_to_go(at_ns)
             may_go = self.runner.state is GroupState.RUNNING and not self.holding.is_held
             if better is not None and may_go:
                 self.hand_over(better, Cause.FAILBACK, at_ns)
 
+    def _is_kept_by_maintenance(self, at_ns: int) -> bool:
+        """Whether nobody would take the group although it were let go of."""
+        return self.situation.in_maintenance(at_ns) and self.spec.name != REPORTER
+
+    def _may_lack_carrier_too(self, reason: str, at_ns: int) -> bool:
+        """A switch that reboots pulls all cables at once: let others say so before one of them is chosen."""
+        return reason.startswith(NO_CARRIER) and at_ns < self.situation.carriers_told_ns
+
     def _cause_of(self, reason: str) -> Cause:
         if reason == "standby":
             return Cause.STANDBY_ORDERED
-        if reason.startswith("no carrier"):
+        if reason.startswith(NO_CARRIER):
             return Cause.CARRIER_LOST
         if reason.startswith("isolated") or reason == NO_TARGET:
             return Cause.LINK_ISOLATED
@@ -475,4 +486,6 @@ class Tenure:
         times = [self.seeker.deadline_ns]
         if self.seeker.phase is Phase.IDLE:
             times.append(self.candidacy.deadline_ns(at_ns))
+        elif at_ns < self.situation.carriers_told_ns:
+            times.append(self.situation.carriers_told_ns)
         return min((t for t in times if t is not None), default=None)

@@ -426,13 +426,29 @@ def test_maintenance_moves_nothing_and_ends_by_itself(world):
     assert world.owners() == ["pub3"]
 
 
-def test_lost_carrier_hands_over_at_once_across_the_other_link(world):
+def test_lost_carrier_hands_over_within_a_beat_across_the_other_link(world):
     world.separate("pub2", "pub3", "lan")
     world.separate("pub2", "mon")
     world.order("pub2", ev.CarrierChanged("lan", (VIP,), False))
-    world.run(0.05)
+    world.run(0.1)
     assert world.owners() == ["pub3"]
     assert causes(world)[-1] is Cause.CARRIER_LOST
+
+
+def test_carriers_lost_on_both_nodes_in_one_moment_move_nothing(world):
+    for name in ("pub3", "pub2"):
+        world.order(name, ev.CarrierChanged("lan", (VIP,), False))
+        world.run(0.02)
+    world.run(2)
+    assert world.owners() == ["pub2"]
+    assert Cause.CARRIER_LOST not in causes(world)
+
+
+def test_a_loose_plug_is_waited_for_once(world):
+    for has_carrier in (False, True, False):
+        world.order("pub2", ev.CarrierChanged("lan", (VIP,), has_carrier))
+        world.run(0.03)
+    assert world.owners() == ["pub3"]
 
 
 def test_an_owner_that_alone_hears_nobody_on_the_service_link_hands_over(world):

@@ -113,7 +113,7 @@ def test_a_held_group_is_taken_over_from_a_dead_owner_as_fast_as_any(held):
 
 def test_a_held_group_leaves_at_once_where_its_address_has_no_carrier(held):
     held.order("pub3", ev.CarrierChanged("lan", ("192.0.2.100/24",), False))
-    held.run(0.1)
+    held.run(0.2)
     assert held.owners() == ["pub2"]
 
 
