@@ -279,7 +279,8 @@ class Tenure:
         """Seek, keep, hand over or finish handing over, as things stand now."""
         self.candidacy.note_openness(at_ns)
         self._finish_stop(at_ns)
-        if self.seeker.lost and self.spec.exclusive and not self.runner.is_owner:
+        is_proved = self.runner.custody.is_ended and not self.runner.is_owner
+        if self.seeker.lost and self.spec.exclusive and is_proved:
             self._release_lost(at_ns)
         if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
             self._give_up_start(at_ns)

@@ -7,7 +7,7 @@ import pytest
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
 from ha_monitor.core.voter import VoterSeat
-from ha_monitor.messages import Accept, Prepare, Promise, Propose
+from ha_monitor.messages import Accept, Prepare, Promise, Propose, Release
 from ha_monitor.model import Ballot, GroupState, ResourceState
 from ha_monitor.timebase import MS, SECOND
 from tests.core.world import VIP, World, command, pair, vip, www
@@ -131,6 +131,21 @@ def test_without_its_guard_a_node_lets_go_but_releases_nothing(world):
     assert not world["pub2"].is_up
     assert writers(world) == ["pub3"]
     assert first_start_on(world, "pub3") >= gone_ns + STOP_WITHIN
+
+
+def test_without_its_guard_a_lease_that_was_lost_meanwhile_is_not_released_either(world):
+    pub2 = world["pub2"]
+    pub2.guard_fails.add("www")
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "root"))
+    world.run(0.2)
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.run(1.5)
+    assert pub2.services["db"] is ResourceState.STOPPED, "by the worker; the guard has proved nothing"
+    world.order("pub2", ev.GroupEnded("www", False, "the guard is gone", is_guard_gone=True))
+    world.run(0.5)
+    said = [m for a in pub2.of(ac.SendHeartbeat) for m in a.heartbeat.messages]
+    assert not [m for m in said if isinstance(m, Release) and m.group == "www"]
 
 
 def test_a_confirmed_fence_ends_the_hold(world):
