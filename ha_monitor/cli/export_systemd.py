@@ -21,6 +21,7 @@ from ha_monitor.timebase import SECOND
 NODE_UNIT = "etc/systemd/system/ha-monitor.service"
 WITNESS_UNIT = "etc/systemd/system/ha-monitor-witness.service"
 SYSUSERS = "etc/sysusers.d/ha-monitor.conf"
+START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 120  # where no configuration says how long a hand-over may take
 
 _SYSUSERS_TEXT = """\
@@ -48,7 +49,8 @@ ExecReload={program} restart
 # Not "always": what `ha-monitor stop` ended stays ended until the next boot or `systemctl start`.
 Restart=on-failure
 RestartSec=1s
-TimeoutStartSec=90s
+# What still runs of an exclusive group is ended first.
+TimeoutStartSec={start_timeout_s}s
 # A hand-over waits for the Resources' own stop timeouts.
 TimeoutStopSec={stop_timeout_s}s
 # The guard alone is told to end, and ends the others in order; what is left then is killed. Daemons that
@@ -111,6 +113,7 @@ def systemd_files(program: Path, config: ClusterConfig | None) -> Mapping[str, s
             program=program,
             verb="run",
             after=_after(config),
+            start_timeout_s=START_TIMEOUT_S + _stop_within_s(config),
             stop_timeout_s=_stop_timeout_s(config),
             hardening="",
         ),
@@ -120,6 +123,7 @@ def systemd_files(program: Path, config: ClusterConfig | None) -> Mapping[str, s
             program=program,
             verb="witness",
             after="network-online.target",
+            start_timeout_s=START_TIMEOUT_S,
             stop_timeout_s=STOP_TIMEOUT_S,
             hardening=_WITNESS_HARDENING,
         ),
@@ -148,8 +152,14 @@ def _stop_timeout_s(config: ClusterConfig | None) -> int:
     if config is None:
         return STOP_TIMEOUT_S
     stops = [sum(r.stop_timeout_ns for r in g.resources if r.run is Run.OWNER) for g in config.groups]
-    # The guard gives up by itself before: two Leases and some slack after the longest group's stops.
-    return (max(stops, default=0) + 2 * config.timing.lease_ns) // SECOND + 30
+    # The guard gives up by itself before: two Leases and some slack after the longest group's stops. Then it
+    # ends what is left of exclusive groups.
+    return (max(stops, default=0) + 2 * config.timing.lease_ns) // SECOND + 30 + _stop_within_s(config)
+
+
+def _stop_within_s(config: ClusterConfig | None) -> int:
+    """For how long the guard may be busy with ending exclusive groups."""
+    return max((g.stop_within_ns // SECOND for g in config.groups if g.exclusive), default=0) if config else 0
 
 
 def _config() -> ClusterConfig | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import configparser
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_time_to_stop_is_longer_than_the_stops_of_a_group_one_after_another():
     ]
     service = sections(systemd_files(PROGRAM, config_with(*slow))[NODE_UNIT])["Service"]
     assert int(service["TimeoutStopSec"].rstrip("s")) > 2 * 100 + 2 + 5
+
+
+def test_the_guard_has_time_to_end_exclusive_groups_before_systemd_kills_it():
+    plain = config_with(Resource("a", ResourceKind.SYSTEMD, unit="a.service", stop_timeout_ns=100 * SECOND))
+    group = dataclasses.replace(plain.groups[0], exclusive=True, stop_within_ns=111 * SECOND)
+    exclusive = dataclasses.replace(plain, groups=(group,))
+    before, after = (
+        sections(systemd_files(PROGRAM, config)[NODE_UNIT])["Service"] for config in (plain, exclusive)
+    )
+    for key in ("TimeoutStartSec", "TimeoutStopSec"):
+        assert int(after[key].rstrip("s")) == int(before[key].rstrip("s")) + 111
 
 
 def test_files_are_written_below_the_root_and_can_be_written_twice(tmp_path, monkeypatch, capsys):
