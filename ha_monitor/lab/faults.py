@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ha_monitor.lab import hardship
+from ha_monitor.lab import hardship, rolling
 from ha_monitor.lab.cast import CAST, NODES, SERVICE_GROUP, WITNESS, other_node
 from ha_monitor.lab.daemons import Daemons
 from ha_monitor.lab.host import Host
@@ -313,12 +313,10 @@ FAULTS: dict[str, Fault] = {
         Fault("switch", "a planned Switchover", _switch, _nothing),
         Fault("stop", "a clean stop of the daemon", _stop, _start_daemon),
         Fault("standby", "ordered into standby, then online", hardship.standby, hardship.online),
-        Fault("restart", "new processes, the same configuration", hardship.restart, _nothing),
+        Fault("restart", "new processes, the same configuration", rolling.restart, _nothing),
+        Fault("reload", "a changed file on all hosts, restarted in turn", rolling.reload, rolling.make_whole),
         Fault(
-            "upgrade",
-            "a changed file on all hosts, restarted one by one",
-            hardship.upgrade,
-            hardship.finish_upgrade,
+            "upgrade", "another program version on one after the other", rolling.upgrade, rolling.make_whole
         ),
         Fault("kill-each", "SIGKILL to one process after the other", hardship.kill_each, _start_daemon),
         Fault("flicker", "the carrier comes and goes", hardship.flicker, hardship.shine, defaults=_FLICKER),

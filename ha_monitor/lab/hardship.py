@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ha_monitor.lab import clock
-from ha_monitor.lab.cast import NODES, WITNESS
-from ha_monitor.lab.daemons import CONFIG, PROGRAM, Daemons
+from ha_monitor.lab.cast import WITNESS
+from ha_monitor.lab.daemons import PROGRAM, Daemons
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.memory import MemoryLimit
 from ha_monitor.lab.problems import LabError
@@ -32,7 +32,6 @@ STATE_DIR = "/var/lib/ha-monitor"
 TRAPPER = "trapper"
 _FILL = "fill"
 _ORDER_TIMEOUT_S = 90.0
-_GRACE_START, _GRACE_OTHER = 'start_grace = "3s"', 'start_grace = "4s"'
 
 
 # Orders
@@ -40,7 +39,7 @@ _GRACE_START, _GRACE_OTHER = 'start_grace = "3s"', 'start_grace = "4s"'
 
 def standby(lab: Lab, blow: Blow) -> None:
     """``ha-monitor standby`` on the host; its groups move."""
-    _order(lab, blow.host, "standby")
+    order(lab, blow.host, "standby")
 
 
 def online(lab: Lab, blow: Blow) -> None:
@@ -49,54 +48,15 @@ def online(lab: Lab, blow: Blow) -> None:
     deadline = time.monotonic() + _ORDER_TIMEOUT_S
     while True:
         try:
-            return _order(lab, blow.host, "online")
+            return order(lab, blow.host, "online")
         except LabError:
             if time.monotonic() > deadline or not lab.host(blow.host).is_on():
                 raise
             time.sleep(0.3)
 
 
-def restart(lab: Lab, blow: Blow) -> None:
-    """``ha-monitor restart`` on the host: new processes, and no service is touched."""
-    _order(lab, blow.host, "restart")
-
-
-def upgrade(lab: Lab, _blow: Blow) -> None:
-    """A changed cluster.toml on all voters, then ``restart`` on one after the other."""
-    old = lab.host(NODES[0]).path(CONFIG).read_text()
-    if _GRACE_START not in old and _GRACE_OTHER not in old:
-        raise LabError(f"{CONFIG}: has no {_GRACE_START}, which an upgrade changes")
-    is_first = _GRACE_START in old
-    new = old.replace(*((_GRACE_START, _GRACE_OTHER) if is_first else (_GRACE_OTHER, _GRACE_START)))
-    voters = (WITNESS, *NODES)
-    for name in voters:
-        lab.host(name).path(CONFIG).write_text(new)
-    for name in voters:
-        if lab.host(name).is_on():
-            _order(lab, name, "restart")
-
-
-def finish_upgrade(lab: Lab, _blow: Blow) -> None:
-    """Restart once more whoever still goes by the old file: something else stopped the upgrade half-way."""
-    deadline = time.monotonic() + _ORDER_TIMEOUT_S
-    while behind := _behind(lab):
-        if time.monotonic() > deadline:
-            raise LabError(f"{', '.join(behind)}: still not restarted with the changed file")
-        for name in behind:
-            with contextlib.suppress(LabError):
-                _order(lab, name, "restart")
-
-
-def _behind(lab: Lab) -> list[str]:
-    """All voters whose daemon runs, if their configurations differ; who is off reads it at its start."""
-    daemons = Daemons(lab)
-    views = {name: daemons.status(name) for name in (WITNESS, *NODES) if lab.host(name).is_on()}
-    if not any(view and not view.config_match for view in views.values()):
-        return []
-    return [name for name, view in views.items() if view is not None]
-
-
-def _order(lab: Lab, host: str, verb: str) -> None:
+def order(lab: Lab, host: str, verb: str) -> None:
+    """One of ha-monitor's own verbs on the host. Raises LabError when it is refused."""
     lab.host(host).exec([PROGRAM, verb], timeout=_ORDER_TIMEOUT_S)
 
 

@@ -266,7 +266,8 @@ class Host:
         return json.dumps(
             {
                 "name": self.name,
-                "mounts": self._mounts(),
+                "mounts": self._layout.mounts(),
+                "binds": self._binds(),
                 "overlays": self._layout.overlays(),
                 "needed": [str(path) for path in layout.hidden()],
                 "sysctls": _sysctls(self.member),
@@ -274,7 +275,10 @@ class Host:
         )
 
     def _mounts(self) -> list[tuple[str, str]]:
-        return self._layout.mounts() + self._state.read().binds.get(self.name, [])
+        return self._layout.mounts() + self._binds()
+
+    def _binds(self) -> list[tuple[str, str]]:
+        return self._state.read().binds.get(self.name, [])
 
     def _start_init(self) -> ProcessId:
         network = os.open(self.network_path, os.O_RDONLY | os.O_CLOEXEC)

@@ -36,11 +36,14 @@ def _become(description: dict[str, Any]) -> None:
         kernel.unmount_lazily("/run/netns")
     # Sources first: the lab's own directory vanishes once the host's /run covers it. But what the
     # program needs is taken as the overlays show it, where no closed directory is in the way.
-    trees = [(kernel.pick_up(source), target) for source, target in description["mounts"]]
+    trees, binds = (
+        [(kernel.pick_up(source), target) for source, target in description[kind]]
+        for kind in ("mounts", "binds")
+    )
     for target, upper, work in description["overlays"]:
         kernel.mount_overlay(target, upper, work)
     trees += [(kernel.pick_up(path), path) for path in description["needed"]]
-    for tree, target in trees:
+    for tree, target in (*trees, *binds):  # the last may lie in what is needed: another program version
         _put_down(tree, target)
     kernel.mount("proc", "/proc")
     kernel.mount("sysfs", "/sys")

@@ -9,7 +9,7 @@ from typing import Any
 # Whom a fault strikes. ``owner``: who owns the drawn group when the moment has come.
 OWNER, OTHER, WITNESS = "owner", "other", "witness"
 
-ORDERS = ("switch", "stop", "standby", "restart", "upgrade")
+ORDERS = ("switch", "stop", "standby", "restart", "reload", "upgrade")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ CATALOG: Mapping[str, Named] = {
         Named("stop", "stop", hold_s=_AT_ONCE),
         Named("standby", "standby", whom=(OWNER,), hold_s=_AT_ONCE),
         Named("restart", "restart", whom=(OWNER, OTHER, WITNESS), hold_s=_NO_TIME),
+        Named("reload", "reload", whom=(OWNER,), hold_s=_NO_TIME, weight=1),
         Named("upgrade", "upgrade", whom=(OWNER,), hold_s=_NO_TIME, weight=1),
         Named("disk-full", "disk-full", whom=(OWNER, OTHER, WITNESS)),
         Named("no-memory", "no-memory"),

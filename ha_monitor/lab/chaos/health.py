@@ -28,6 +28,8 @@ def _of_daemons(views: Mapping[str, View | None]) -> Iterator[str]:
             yield f"{name}: protection is {view.protection}: {view.protection_detail}"
         if not view.config_match:
             yield f"{name} says that configurations differ"
+        if not view.version_match:
+            yield f"{name} says that program versions differ"
         for node in view.nodes:
             if node.state != NodeState.ONLINE.value:
                 yield f"{name} says that {node.name} is {node.state}"

@@ -58,6 +58,7 @@ JUSTIFIED: Mapping[str, tuple[frozenset[str], bool]] = {
     "stop": (ENDS, True),
     "standby": (frozenset({"standby-ordered"}), False),
     "restart": (frozenset({"daemon-restarted"}), True),
+    "reload": (frozenset({"daemon-restarted"}), True),
     "upgrade": (frozenset({"daemon-restarted"}), True),
     "disk-full": (NOTHING, False),
     "no-memory": (STARVED, True),

@@ -14,7 +14,7 @@ from typing import Any
 
 from ha_monitor import client, paths
 from ha_monitor.errors import ControlError
-from ha_monitor.lab import clock, disks
+from ha_monitor.lab import clock, disks, program
 from ha_monitor.lab.cast import CAST, NODES, SERVICE_GROUP, SERVICE_V4, SERVICE_V6, WITNESS
 from ha_monitor.lab.chaos import trapper
 from ha_monitor.lab.chaos.ledger import Journaled, Told, journal_line
@@ -99,6 +99,7 @@ class Stage:
         clock.build(library)
         for name in VOTERS:
             host = self.lab.host(name)
+            program.install(self.lab, name)
             disks.give(self.lab, name, STATE_DIR, DISK_MIB)
             clock.prepare(host.path(clock.FILE))
             shutil.copyfile(library, host.path(clock.LIBRARY))
