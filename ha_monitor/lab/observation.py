@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 
 from ha_monitor.lab.cast import NODES, SERVICE_V4, SERVICE_V6
-from ha_monitor.lab.host import Host
 from ha_monitor.lab.lab import Lab
+from ha_monitor.lab.observer_processes import ObserverProcesses
 from ha_monitor.lab.observers import analysis, packets
 from ha_monitor.lab.observers.records import Records
 from ha_monitor.lab.problems import LabError
@@ -31,7 +30,7 @@ class Observation:
     def __init__(self, lab: Lab, address: str = SERVICE_V4) -> None:
         self._lab = lab
         self._address = address
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes = ObserverProcesses()
         name = f"/run/observer-{os.getpid()}-{next(_numbers)}"
         self._inside = {"client": f"{name}-probe", "arp": f"{name}-asker"}
         self.probe = Records(lab.host("client").path(self._inside["client"]))
@@ -41,9 +40,9 @@ class Observation:
         start_responders(self._lab)
         client, arp = self._lab.host("client"), self._lab.host("arp")
         try:
-            self._start(client, "probe", f"{self._address}={self._inside[client.name]}")
+            self._processes.start_on(client, "probe", f"{self._address}={self._inside[client.name]}")
             both = f"{SERVICE_V4},{SERVICE_V6}={self._inside[arp.name]}"
-            self._start(arp, "asker", arp.name, both)
+            self._processes.start_on(arp, "asker", arp.name, both)
             self.wait_for(lambda: self.probe.complete_until_ns and self.asker.complete_until_ns)
         except BaseException:
             self.stop()
@@ -58,14 +57,7 @@ class Observation:
     def stop(self) -> None:
         """End the observers; what they wrote stays readable."""
         self.read_on()
-        for process in self._processes:
-            process.kill()
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-        self._processes.clear()
-        for records in (self.probe, self.asker):
-            records.path.unlink(missing_ok=True)
+        self._processes.end(self.probe.path, self.asker.path)
 
     def read_on(self) -> None:
         """Take in what the observers wrote since the last reading."""
@@ -79,7 +71,7 @@ class Observation:
             self.read_on()
             if is_so():
                 return True
-            self._refuse_dead_observers()
+            self._processes.refuse_dead()
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -120,16 +112,6 @@ class Observation:
     def stalled_ns(self, from_ns: int, until_ns: int) -> int:
         """The longest time that the probe itself stood still."""
         return analysis.longest_stall_ns(self.probe.stalls, from_ns, until_ns)
-
-    def _start(self, host: Host, module: str, *arguments: str) -> None:
-        argv = [sys.executable, "-m", f"ha_monitor.lab.observers.{module}", *arguments]
-        process = host.popen(argv, stdin=subprocess.PIPE)
-        self._processes.append(process)
-
-    def _refuse_dead_observers(self) -> None:
-        for process in self._processes:
-            if process.poll() is not None:
-                raise LabError(f"an observer ended with exit {process.returncode}")
 
 
 def start_responders(lab: Lab) -> None:

@@ -7,24 +7,24 @@ machine's stalls on each processor. What they write is taken in and thrown away 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 
 from ha_monitor.lab.chaos.moves import Stall
 from ha_monitor.lab.chaos.spans import KernelTrack, ProbeTrack
 from ha_monitor.lab.lab import Lab
 from ha_monitor.lab.observation import start_responders
+from ha_monitor.lab.observer_processes import ObserverProcesses
 from ha_monitor.lab.observers.records import Records
 from ha_monitor.lab.problems import LabError
 
 _READY_TIMEOUT_S = 20.0
 # Shorter stalls of a processor explain nothing: half of the shortest Lease is 100 ms.
 _STALL_NS = 50_000_000
+# The recorders have the same right to a processor as a daemon's core, and look every 10 ms.
+_AS_THE_DAEMONS = ("10", "10")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Watch:
 
     def __init__(self, lab: Lab, watched: Sequence[Watched]) -> None:
         self._lab, self._watched = lab, tuple(watched)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes = ObserverProcesses()
         self._inside = f"/run/chaos-{os.getpid()}"
         client, arp = lab.host("client"), lab.host("arp")
         self.groups = {
@@ -102,20 +102,12 @@ class Watch:
 
     def stop(self) -> None:
         """End the observers."""
-        for process in self._processes:
-            process.kill()
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-        self._processes.clear()
-        for seen in self.groups.values():
-            seen.probe_file.path.unlink(missing_ok=True)
-            seen.kernel_file.path.unlink(missing_ok=True)
+        files = [file.path for seen in self.groups.values() for file in (seen.probe_file, seen.kernel_file)]
+        self._processes.end(*files)
 
     def read_on(self) -> None:
         """Take in what was written since. Raises LabError when an observer has died."""
-        if any(process.poll() is not None for process in self._processes):
-            raise LabError("an observer of the chaos run has ended")
+        self._processes.refuse_dead()
         for seen in self.groups.values():
             seen.read_on()
         for cpu, records in self._stall_files.items():
@@ -140,19 +132,9 @@ class Watch:
         return {group: seen.probe.owner(since_ns) for group, seen in self.groups.items()}
 
     def _start_all(self) -> None:
-        module = "ha_monitor.lab.observers"
         probes = [f"{w.addresses[0]}={self._inside}-{w.group}" for w in self._watched]
         asked = [f"{','.join(w.addresses)}={self._inside}-{w.group}" for w in self._watched]
-        for host, argv in (
-            ("client", [f"{module}.probe", *probes]),
-            ("arp", [f"{module}.asker", "arp", *asked]),
-        ):
-            started = self._lab.host(host).popen([sys.executable, "-m", *argv], stdin=subprocess.PIPE)
-            self._processes.append(started)
+        self._processes.start_on(self._lab.host("client"), "probe", *probes)
+        self._processes.start_on(self._lab.host("arp"), "asker", "arp", *asked)
         for cpu, records in self._stall_files.items():
-            self._processes.append(_recorder(cpu, records.path))
-
-
-def _recorder(cpu: int, path: Path) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-m", "ha_monitor.lab.observers.stall", str(cpu), str(path)]
-    return subprocess.Popen(argv, stdin=subprocess.PIPE)
+            self._processes.start_beside("stalls", str(cpu), str(records.path), *_AS_THE_DAEMONS)

@@ -25,6 +25,7 @@ from ha_monitor.lab.layout import MEMORY_ROOT
 from ha_monitor.lab.load.contenders import Contender, contender_of
 from ha_monitor.lab.load.judge import Answers, Interval, Report, judge, total
 from ha_monitor.lab.load.work import NOTE
+from ha_monitor.lab.observer_processes import ObserverProcesses
 from ha_monitor.lab.observers.records import Records
 from ha_monitor.lab.problems import LabError
 
@@ -94,7 +95,7 @@ class Recorders:
     """One on each CPU, noting when the machine stood still there."""
 
     def __init__(self) -> None:
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes = ObserverProcesses()
         self._records: list[Records] = []
         self._directory = Path()
 
@@ -105,25 +106,19 @@ class Recorders:
         )
         for cpu in sorted(os.sched_getaffinity(0)):
             path = self._directory / str(cpu)
-            argv = [sys.executable, "-m", "ha_monitor.lab.observers.stalls", str(cpu), str(path)]
-            self._processes.append(subprocess.Popen(argv, stdin=subprocess.PIPE))
+            self._processes.start_beside("stalls", str(cpu), str(path))
             self._records.append(Records(path))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
+        self._processes.end()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def stalls(self) -> list[Interval]:
         """All of them so far, of every CPU. Raises LabError when a recorder ended."""
-        if any(process.poll() is not None for process in self._processes):
-            raise LabError("a recorder of stalls ended")
+        self._processes.refuse_dead()
         for records in self._records:
             records.read_on()
         return sorted(stall for records in self._records for stall in records.stalls)
