@@ -71,6 +71,18 @@ def refuse_new_name(old: ClusterConfig, new: ClusterConfig) -> None:
         raise ConfigError(where, new.name, f"{old.name!r}", "a new name needs stop and start on every host")
 
 
+def refuse_new_voters(old: ClusterConfig, new: ClusterConfig) -> None:
+    """Two majorities must have a voter in common: not so while hosts count by different rules.
+
+    Raises ConfigError when the voters, their order or the quorum mode changed; an address may.
+    """
+    before, after = (([voter.name for voter in c.voters], c.quorum.value) for c in (old, new))
+    if before != after:
+        where = f"{paths.etc_dir()}/cluster.toml [nodes], [witness] or [cluster] quorum"
+        found, expected = (f"{', '.join(names)}, quorum {mode}" for names, mode in (after, before))
+        raise ConfigError(where, found, expected, "this needs stop and start on every host")
+
+
 def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
     """Voters hold an exclusive group by what they were configured with. Raises ConfigError on a change."""
     before, after = (

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ha_monitor.errors import HaMonitorError
 from ha_monitor.runtime.generation import CoreHandle, Generation
-from ha_monitor.runtime.preparation import make_generation, refuse_new_holds, refuse_new_name
+from ha_monitor.runtime.preparation import (
+    make_generation,
+    refuse_new_holds,
+    refuse_new_name,
+    refuse_new_voters,
+)
 from ha_monitor.timebase import SECOND
 
 START_BOUND_NS = 20 * SECOND  # a core that is not warm by then will not be
@@ -32,7 +38,11 @@ class Successor:
 def succeeding_generation(current: Generation, while_waiting: Callable[[], None]) -> Generation:
     """The files as they are now. Raises HaMonitorError when a restart cannot bring them into force."""
     generation = make_generation(current.is_witness, while_waiting)
-    refuse_new_name(current.config, generation.config)
-    refuse_new_holds(current.config, generation.config)
+    try:
+        for refuse in (refuse_new_name, refuse_new_voters, refuse_new_holds):
+            refuse(current.config, generation.config)
+    except HaMonitorError:
+        generation.close()
+        raise
     generation.take_over(current)
     return generation

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
-from ha_monitor.model import Group
+from ha_monitor.model import Group, Quorum
 from ha_monitor.runtime import preparation
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
 from ha_monitor.timebase import SECOND
@@ -106,3 +106,18 @@ def test_a_restart_that_changes_what_voters_hold_is_refused(changed, is_refused)
 def test_what_start_lines_write_lies_where_the_publisher_cannot_lay_links(places):
     preparation.make_directories()
     assert (places / "run" / "output").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_refused"),
+    [
+        ({}, False),
+        ({"nodes": tuple(replace(node, addresses={}) for node in CONFIG.nodes)}, False),
+        ({"nodes": CONFIG.nodes[::-1]}, True),
+        ({"witness": None}, True),
+        ({"quorum": Quorum.FENCING}, True),
+    ],
+)
+def test_a_restart_that_changes_who_decides_is_refused(changed, is_refused):
+    with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
+        preparation.refuse_new_voters(CONFIG, replace(CONFIG, **changed))
