@@ -84,13 +84,16 @@ def refuse_new_voters(old: ClusterConfig, new: ClusterConfig) -> None:
 
 
 def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
-    """Voters hold an exclusive group by what they were configured with. Raises ConfigError on a change."""
+    """Voters hold an exclusive group by what they were configured with, and guards end it where it may run.
+
+    Raises ConfigError on a change.
+    """
     before, after = (
-        ({g.name: g.stop_within_ns for g in config.groups if g.exclusive}, config.watchdog)
+        ({g.name: (g.stop_within_ns, set(g.prefer)) for g in config.groups if g.exclusive}, config.watchdog)
         for config in (old, new)
     )
     if before != after:
-        where = f"{paths.etc_dir()}/cluster.toml exclusive, stop_within or [watchdog]"
+        where = f"{paths.etc_dir()}/cluster.toml exclusive, its prefer or stop_within, or [watchdog]"
         raise ConfigError(where, "changed", "as it was", "this needs stop and start on every host")
 
 

@@ -94,10 +94,17 @@ def test_a_reader_that_hangs_is_ended(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("changed", "is_refused"),
-    [({}, False), ({"stop_within_ns": 9 * SECOND}, True), ({"exclusive": False}, True)],
+    [
+        ({}, False),
+        ({"stop_within_ns": 9 * SECOND}, True),
+        ({"exclusive": False}, True),
+        ({"prefer": ("pub3", "pub2")}, False),
+        ({"prefer": ("pub2", "pub3", "pub4")}, True),  # the guard of pub4 would know nothing of it
+        ({"prefer": ("pub2",)}, True),
+    ],
 )
-def test_a_restart_that_changes_what_voters_hold_is_refused(changed, is_refused):
-    group = Group("data", ("pub2",), (), exclusive=True, stop_within_ns=8 * SECOND)
+def test_a_restart_that_changes_what_voters_hold_or_guards_end_is_refused(changed, is_refused):
+    group = Group("data", ("pub2", "pub3"), (), exclusive=True, stop_within_ns=8 * SECOND)
     old, new = (SimpleNamespace(groups=(g,), watchdog=None) for g in (group, replace(group, **changed)))
     with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
         preparation.refuse_new_holds(old, new)
