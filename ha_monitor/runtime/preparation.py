@@ -104,7 +104,11 @@ def read_configuration(while_waiting: Callable[[], None] = lambda: None) -> byte
     """
     command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]
     bound = time.monotonic() + CONFIG_CHILD_BOUND_S
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    try:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except OSError as error:  # no memory, no process left: a guard that runs must not end for that
+        raise PrerequisiteError(f"the configuration's reader cannot be started: {error.strerror}") from None
+    with started as child:
         while True:
             try:
                 told, complaint = child.communicate(timeout=CONFIG_CHILD_LOOK_S)

@@ -128,3 +128,12 @@ def test_what_start_lines_write_lies_where_the_publisher_cannot_lay_links(places
 def test_a_restart_that_changes_who_decides_is_refused(changed, is_refused):
     with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
         preparation.refuse_new_voters(CONFIG, replace(CONFIG, **changed))
+
+
+def test_a_reader_that_cannot_be_started_is_an_answer_and_no_crash(monkeypatch):
+    def refused(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(preparation.subprocess, "Popen", refused)
+    with pytest.raises(PrerequisiteError, match="cannot be started: Resource temporarily unavailable"):
+        preparation.read_configuration()
