@@ -72,8 +72,13 @@ class Votes:
 
     def say_goodbye(self, at_ns: int) -> None:
         """Before it: the other Node of a pair goes on alone, so the next life here must not."""
-        if self._config.quorum.is_pair and self._mutual(at_ns):
+        if self._config.quorum.is_pair and (self._mutual(at_ns) or self._is_heard_anew()):
             self._seat.forget_others()
+
+    def _is_heard_anew(self) -> bool:
+        """Whether an absent Node's next life was heard: it takes this goodbye, mutual or not."""
+        absences = self._seat.absences.items()
+        return any(self._peers[index].incarnation not in (0, absence.life) for index, absence in absences)
 
     def present(self, at_ns: int) -> int:
         """How many votes a candidate here can reckon with, its own included."""

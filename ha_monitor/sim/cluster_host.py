@@ -11,10 +11,11 @@ from ha_monitor.core.bids import ballot_floor
 from ha_monitor.core.leases import Phase
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import Release
-from ha_monitor.model import Cause, ClusterConfig
+from ha_monitor.model import Cause, ClusterConfig, Quorum
 from ha_monitor.sim.agenda import HostClock
 from ha_monitor.sim.core_process import CoreProcess, Datagram, draw_incarnation
 from ha_monitor.sim.disk import Disk
+from ha_monitor.sim.fencing import Fencer
 from ha_monitor.sim.guard import Guard, exclusive_names
 from ha_monitor.sim.kernel import Kernel
 from ha_monitor.sim.services import Services
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ha_monitor.sim.cluster_world import ClusterWorld
 
 BOOT_NS = 5 * SECOND  # how old the Lease clock is when a daemon starts
+NO_SENDING = 1 << 64  # higher than any
 NIC_MAX = 64  # packets that a machine finds when it wakes up
 
 
@@ -31,7 +33,8 @@ NIC_MAX = 64  # packets that a machine finds when it wakes up
 class Woken:
     """A Lease that a machine held when it was put to sleep, kernel and all: outside the promise's condition.
 
-    It counts until the machine has heard a higher Epoch, or was granted another sending after it woke.
+    It counts until the machine has heard a higher Epoch, or was granted another sending after it woke. The
+    same holds for an Owner of mode `ping` whose place was taken by a Node that does not hear it.
     """
 
     woke_ns: int  # true time
@@ -55,11 +58,13 @@ class ClusterHost:
         self._when_awake: list[Callable[[], None]] = []
         self.disk = Disk(self.later)
         self.services = Services(world.config, world.agenda, world.rng, self._tell, self.later)
+        self.fencer = Fencer(self)
         self.strangers: dict[str, str] = {}
         self.tmpfs: bytes | None = None
         self.is_tmpfs_full = False
         self.timeout_ns = 0  # for the planted bug that writes the kernel's timeout late
         self.is_on = False
+        self.was_off_ns = 0  # true time: when its power came or went last
         self.is_stopped = False  # by an operator
         self.woken: dict[str, Woken] = {}  # by group
         self.slept_with: set[str] = set()  # exclusive groups that ran here when the machine slept
@@ -89,6 +94,7 @@ class ClusterHost:
         if self.boots:
             self.clock = self.clock.booted(self.world.agenda.now_ns, BOOT_NS)
         self.is_on, self.boots, self.tmpfs = True, self.boots + 1, None
+        self.was_off_ns = self.world.agenda.now_ns
         self.disk.lose_unsynced()
         self.start_daemon()
 
@@ -96,6 +102,7 @@ class ClusterHost:
         """All processes, the kernel and tmpfs are gone at once."""
         self.end_core()
         self.is_on, self.tmpfs, self.guard = False, None, Guard(self)
+        self.was_off_ns = self.world.agenda.now_ns
         self.boots += 1
         self._asleep_since_ns = -1
         self._when_awake.clear()
@@ -104,6 +111,7 @@ class ClusterHost:
         self._is_unguarded = False
         self.kernel = Kernel(self.world.agenda, self.clock)
         self.services.power_off()
+        self.fencer.worker_dies()
 
     def start_daemon(self) -> None:
         """A new guard, which starts a core."""
@@ -133,6 +141,7 @@ class ClusterHost:
         self.process.plan(world.agenda.now_ns)
         if not self.voter.is_witness:
             self.services.probe_all()
+            self.fencer.test_all()
         world.note(self.name, "core starts")
 
     def _take_configuration(self, config: ClusterConfig) -> None:
@@ -154,7 +163,9 @@ class ClusterHost:
                 return plant.seat.load(self.tmpfs, self.index, hold_ns, boot)
             except ValueError:
                 self.world.note(self.name, "the voter's state is damaged")
-        until_ns = 0 if self.world.is_first_start else now_ns + plant.abstain_leases * hold_ns
+        is_alone = self.config.quorum is Quorum.SINGLE  # nobody else could hold anything
+        is_new = self.world.is_first_start or is_alone
+        until_ns = 0 if is_new else now_ns + plant.abstain_leases * hold_ns
         incarnation = draw_incarnation(self.world.rng)
         return plant.seat(self.index, incarnation, until_ns, floor, hold_ns, boot)
 
@@ -224,6 +235,10 @@ class ClusterHost:
             do()
         if self.process is not None:
             self.process.slept(slept_ns)
+
+    def leave_out(self, group: str) -> None:
+        """Mode `ping`: it may go on until it hears of a higher Epoch, however often it renews."""
+        self.woken[group] = Woken(self.world.agenda.now_ns, NO_SENDING)
 
     def _note_woken(self, now_ns: int) -> None:
         self.slept_with.update(group.name for group in self.config.groups if group.exclusive)

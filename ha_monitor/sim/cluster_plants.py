@@ -12,6 +12,7 @@ from ha_monitor.core.voter import VoterSeat
 from ha_monitor.model import REPORTER
 from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker
 from ha_monitor.sim.faults import Mix
+from ha_monitor.sim.shapes import with_witness
 
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_swarm import Climate
@@ -50,6 +51,10 @@ class ClusterPlant:
     def guard_steps(self, guard: Guard) -> Sequence[str]:  # noqa: ARG002  a bug may look at it
         """After the core was reaped: close, then say goodbye, then start anew."""
         return ("close", "say_goodbye", "start")
+
+    def tells_fence(self, is_off: bool) -> bool:
+        """What the worker says of a fence."""
+        return is_off
 
     def hang_patience_ns(self, lease_ns: int) -> int:
         """How long a core may not run before its guard kills it."""
@@ -278,8 +283,9 @@ class ShortHold(ClusterPlant):
 
     def climate(self, drawn: Climate) -> Climate:
         """Owners are cut off, and ending takes its time."""
-        groups = (replace(drawn.shape.groups[0], kind="data"), *drawn.shape.groups[1:])
-        return replace(drawn, shape=replace(drawn.shape, groups=groups), mix=Mix(("cut", "pause")))
+        shape = with_witness(drawn.shape)
+        groups = (replace(shape.groups[0], kind="data"), *shape.groups[1:])
+        return replace(drawn, shape=replace(shape, groups=groups), mix=Mix(("cut", "pause")))
 
     def began(self, process: CoreProcess) -> None:
         """Ask for too little."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ha_monitor.core import events as ev
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import ClusterConfig, GroupState
-from ha_monitor.sim import faults_machines, faults_network, faults_people
+from ha_monitor.sim import faults_fencing, faults_machines, faults_network, faults_people
 from ha_monitor.sim.agenda import HostClock
 from ha_monitor.sim.checks import LivenessBroken, RateCheck
 from ha_monitor.sim.cluster_host import ClusterHost
@@ -17,6 +17,7 @@ from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.cluster_world import ClusterWorld, addresses_of
 from ha_monitor.sim.core_process import LOOK, CoreProcess
 from ha_monitor.sim.faults import Fault, Mix, draw_faults, kept
+from ha_monitor.sim.fencing import DeviceWeather
 from ha_monitor.sim.liveness import liveness_bound_ns
 from ha_monitor.sim.services import AgentWeather
 from ha_monitor.sim.shapes import Shape, changed, draw_shape
@@ -32,16 +33,21 @@ _MACHINES = (
     *("full_tmpfs", "slow_disk", "wall_step", "stranger", "address_gone"),
 )
 _PEOPLE = ("switch", "stop", "restart", "standby", "maintenance", "window", "clear", "reconfigure")
+_FENCING = ("failing_fences", "slow_fences", "hanging_fences", "lying_fences", "fence", "confirm_fenced")
 EFFECTS: Mapping[str, Effect] = {
     **{name: getattr(faults_network, name) for name in (*_NETWORK, "shouted_replay")},
     **{name: getattr(faults_machines, name) for name in _MACHINES},
+    **{name: getattr(faults_fencing, name) for name in (*_FENCING, "target_down")},
     **{name: getattr(faults_people, name) for name in _PEOPLE},
 }
 FAULTS = tuple(name for name in EFFECTS if name not in ("stumble", "replay"))
 ALWAYS = ("loss", "doubling", "lateness", "slow_agents", "failing_agents", "hanging_agents", "lying_agents")
-BAD_LEASES = (4, 10)
+ALWAYS_FENCING = _FENCING[:4]
+SILENCING = ("partition", "partition", "power", "cut")  # what it takes for a fence
+BAD_LEASES = ((2, 4), (2, 4), (5, 10))  # short lives and long ones
 PACKETS_MAX = 40  # of a beat: the more a world sends, the shorter is its bad time
 SETTLED_LEASES = 2  # so long everything must stay as it should
+WALL_SYNC_NS, WALL_ASTRAY_NS = 50 * MS, 3600 * SECOND
 LOOK_EVERY_NS = SECOND // 2
 SHORTEST_BEAT_NS = 50 * MS
 
@@ -58,11 +64,25 @@ class Climate:
     def draw(cls, rng: random.Random) -> Climate:
         """Each fault is there or not: a world with all of them at once hides the rare combinations."""
         shape = draw_shape(rng)
-        known = tuple(name for name in FAULTS if rng.random() < 0.3)
-        always = tuple(name for name in ALWAYS if rng.random() < 0.15)
+        known = tuple(name for name in _possible(shape, FAULTS) if rng.random() < 0.3)
+        always = tuple(name for name in _possible(shape, (*ALWAYS, *ALWAYS_FENCING)) if rng.random() < 0.15)
+        if shape.quorum == "fencing":
+            known += tuple(name for name in SILENCING if rng.random() < 0.6)
         gap = rng.choice(((0.05, 0.5), (0.05, 1.0), (0.3, 2.0)))
         mix = Mix(known or ("power",), always, gap, rng.choice((0, 0, 5, 30)), rng.choice((0, 0, 10, 60)))
-        return cls(shape, mix, rng.uniform(*BAD_LEASES) * _size_factor(shape))
+        return cls(
+            shape,
+            mix,
+            rng.uniform(*rng.choice(BAD_LEASES if shape.quorum != "fencing" else BAD_LEASES[-1:]))
+            * _size_factor(shape),
+        )
+
+
+def _possible(shape: Shape, kinds: Iterable[str]) -> Iterator[str]:
+    """What there is in such a cluster to go wrong."""
+    for kind in kinds:
+        if (shape.fencing or kind not in _FENCING) and (shape.quorum == "ping" or kind != "target_down"):
+            yield kind
 
 
 def _size_factor(shape: Shape) -> float:
@@ -70,7 +90,7 @@ def _size_factor(shape: Shape) -> float:
     packets = shape.nodes * (shape.nodes - 1) * shape.links + 2 * shape.nodes * shape.has_witness
     beats = shape.lease_ms / shape.interval_ms
     cost = packets * beats * (1 + len(shape.groups) / 3)
-    return min(1.0, max(0.3, 180 / cost))
+    return min(1.0, max(0.3, 180 / max(1.0, cost)))
 
 
 class SwarmWorld(ClusterWorld):
@@ -91,12 +111,21 @@ class SwarmWorld(ClusterWorld):
         self.lines: list[str] = []  # what happened, for people
         self.stumbling: dict[int, tuple[int, int]] = {}  # host: instructions to go, length of the stall
         self.is_quiet = False
+        self._set_wall_clocks(rng)
         self.rate = RateCheck(SHORTEST_BEAT_NS)
         self.truth = TruthCheck(self)
         self._delays = random.Random(rng.getrandbits(64))
 
     def _clock(self) -> HostClock:
         return HostClock.draw(self._clocks)
+
+    def _set_wall_clocks(self, rng: random.Random) -> None:
+        """They differ from the beginning: mostly by what NTP leaves, in some worlds by up to an hour."""
+        most_ns = rng.choice((0, WALL_SYNC_NS, WALL_SYNC_NS, WALL_ASTRAY_NS))
+        for host in self.hosts:
+            host.wall_step_ns = rng.randint(-most_ns, most_ns)
+        if most_ns > WALL_SYNC_NS:
+            self.leases.epochs = None  # rule 7's condition: all wall clocks are about the same
 
     def play(self) -> None:
         """Bad time, heal, quiet. Raises SafetyBroken, LivenessBroken or RateBroken."""
@@ -172,6 +201,7 @@ class SwarmWorld(ClusterWorld):
         for host in self.nodes:
             host.services.weather = AgentWeather()
             host.strangers.clear()
+            host.fencer.weather = DeviceWeather()
             host.disk.write(is_standby=False)
         self.heal()
         for host in self.hosts:
@@ -183,6 +213,8 @@ class SwarmWorld(ClusterWorld):
     def _reassure(self) -> None:
         """Operators look again and again at what still stands in the way."""
         for host in self.hosts:
+            if not host.is_on:
+                host.power_on()  # fenced after all had healed, by an order from before
             if host.process is not None:
                 self._reassure_host(host, host.process)
         self.agenda.after(SECOND, self._reassure)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ha_monitor.core import actions as ac
-from ha_monitor.model import ClusterConfig
+from ha_monitor.model import ClusterConfig, Quorum
 from ha_monitor.sim.agenda import Agenda, HostClock
 from ha_monitor.sim.checks import (
     RateCheck,
@@ -23,8 +23,10 @@ from ha_monitor.sim.cluster_host import ClusterHost
 from ha_monitor.sim.cluster_plants import SOUND, ClusterPlant
 from ha_monitor.sim.core_process import CoreProcess
 from ha_monitor.sim.exclusive import check_one_writer
+from ha_monitor.sim.fencing import FenceCheck
 from ha_monitor.sim.network import Network
 from ha_monitor.sim.order import check_start_order, check_stop_order
+from ha_monitor.sim.pinging import Pinging
 from ha_monitor.sim.watch import LeaseWatch
 from ha_monitor.timebase import MS, SECOND
 
@@ -45,12 +47,17 @@ class ClusterWorld:
         self.rejected: Counter[str] = Counter()
         self.trace: Callable[[str], None] | None = None
         self.events = 0
+        self.counts: Counter[str] = Counter()  # what was played: takeovers, fences, ...
         self.is_first_start = True
         self.rate = RateCheck(config.timing.interval_ns)
         self.hosts = [ClusterHost(self, v.index, self._clock()) for v in config.voters]
         self.nodes = [host for host in self.hosts if not host.voter.is_witness]
         self.addresses = addresses_of(config)
         self.leases = LeaseWatch(self)
+        self.fences = FenceCheck()
+        self.pinging = Pinging(self)
+        if config.quorum is Quorum.PING:
+            self.agenda.after(0, self.pinging.ask)
         self._kernel_changes = 0
         self._lease_changes = 0
         self._service_changes = 0
@@ -164,6 +171,7 @@ class ClusterWorld:
 
     def stepped(self, process: CoreProcess, actions: Sequence[ac.Action]) -> None:
         """After a step of a core."""
+        self.fences.stepped(process)
         self.leases.stepped(process, actions)
         self.watch_leases(process)
         self.check_decided(process.host, actions)

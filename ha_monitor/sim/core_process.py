@@ -55,6 +55,8 @@ class CoreProcess:
         world = host.world
         self.host, self.world = host, world
         self.is_alive = True
+        self.heard_ns: dict[int, int] = {}  # by voter: when the last packet came that the core took
+        self.began_ns = world.agenda.now_ns  # true time
         self.stalled_until_ns = 0
         self.ran_ns = world.agenda.now_ns  # true time of the last step, for the guard
         self.dropped = 0
@@ -186,8 +188,10 @@ class CoreProcess:
 
     def _feed(self, event: ev.Event) -> None:
         self._is_mute = False
-        if self.host.woken and isinstance(event, ev.HeartbeatReceived):
-            self._note_higher(event.heartbeat)
+        if isinstance(event, ev.HeartbeatReceived):
+            self.heard_ns[event.heartbeat.sender] = event.arrived_ns
+            if self.host.woken:
+                self._note_higher(event.heartbeat)
         actions = self.core.step(event, self.now_ns())
         self._deadline_ns = self.core.next_deadline_ns
         self.world.stepped(self, actions)
@@ -330,6 +334,9 @@ class CoreProcess:
         )
         return [ev.TransitionStamped(note)]
 
+    def _fence_node(self, action: ac.FenceNode) -> list[ev.Event]:
+        return self.host.fencer.order(action)
+
     def _exit(self, action: ac.Exit) -> list[ev.Event]:
         self.host.core_exited(action.code)
         return []
@@ -351,6 +358,7 @@ class CoreProcess:
         ac.SaveStandby: _save_standby,
         ac.SaveMaintenance: _save_maintenance,
         ac.ReportTransition: _report_transition,
+        ac.FenceNode: _fence_node,
         ac.Exit: _exit,
     }
 

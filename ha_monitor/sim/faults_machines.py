@@ -83,6 +83,7 @@ def worker(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:  # noqa: 
     """The worker dies with what it was doing."""
     if not host.is_frozen:
         host.services.worker_dies()
+        host.fencer.worker_dies()
         host.order(ev.WorkerLost())
     return ""
 

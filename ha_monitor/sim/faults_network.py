@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ha_monitor.core import events as ev
 from ha_monitor.sim.faults import Fault
 from ha_monitor.sim.network import Route, Weather
+from ha_monitor.sim.pinging import TARGET
 from ha_monitor.timebase import SECOND
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def links_of(world: SwarmWorld) -> list[str]:
 def _both_ways(world: SwarmWorld, host: ClusterHost, links: Iterable[str]) -> set[Route]:
     others = [other.index for other in world.hosts if other is not host]
     ends = [end for o in others for end in ((host.index, o), (o, host.index))]
-    return {(*end, link) for end in ends for link in links}
+    routes = {(*end, link) for end in ends for link in links}
+    return routes | {(host.index, TARGET, link) for link in links}
 
 
 def _other(world: SwarmWorld, host: ClusterHost, fault: Fault) -> ClusterHost:
-    others = [other for other in world.hosts if other is not host]
+    others = [other for other in world.hosts if other is not host] or [host]
     return others[fault.pick(0, others)]
 
 
@@ -37,6 +39,11 @@ def _cut(world: SwarmWorld, routes: set[Route], length_ns: int) -> None:
     new = routes - world.network.cut
     world.network.cut |= new
     world.agenda.after(length_ns, lambda: world.network.cut.difference_update(new))
+
+
+def cut_target(world: SwarmWorld, hosts: Iterable[int], length_ns: int) -> None:
+    """These hosts get no answer from the ping target."""
+    _cut(world, {(index, TARGET, link) for index in hosts for link in links_of(world)}, length_ns)
 
 
 def cut(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:
@@ -82,7 +89,7 @@ def switch_off(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:  # no
     links = links_of(world)
     link = links[fault.pick(0, links)]
     hosts = range(len(world.hosts))
-    _cut(world, {(a, b, link) for a in hosts for b in hosts if a != b}, fault.length_ns)
+    _cut(world, {(a, b, link) for a in hosts for b in (*hosts, TARGET) if a != b}, fault.length_ns)
     return link
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ha_monitor.config import parse_config
 from ha_monitor.model import ClusterConfig
+from ha_monitor.sim.modes import DATA_WITH_DEVICES, QUORUMS, draw_fencing, draw_quorum
 
 NODES = ("pub2", "pub3", "pub4", "pub5", "pub6")
 WITNESS = "mon"
@@ -81,6 +82,8 @@ class Shape:
     interval_ms: int
     lease_ms: int
     groups: tuple[GroupShape, ...]
+    quorum: str = ""  # where it must be said
+    fencing: str = ""  # its tables
 
     @property
     def has_data(self) -> bool:
@@ -98,7 +101,8 @@ class Shape:
         witness = f'[witness]\n{WITNESS} = "192.0.2.9"\n' if self.has_witness else ""
         return (
             f'[cluster]\nname = "web"\ninterval = "{self.interval_ms}ms"\nlease = "{self.lease_ms}ms"\n'
-            f'start_grace = "1s"\n[nodes]\n{nodes}{witness}{WATCHDOG if self.has_data else ""}'
+            f'start_grace = "1s"\n{QUORUMS[self.quorum]}[nodes]\n{nodes}{witness}'
+            f"{WATCHDOG if self.has_data else ''}{self.fencing}"
             f"{''.join(g.toml() for g in self.groups)}"
         )
 
@@ -111,18 +115,26 @@ class Shape:
         return parse_config(self.toml().encode())
 
 
+_NODES_OF = {"fencing": 2, "ping": 2, "single": 1}
+
+
 def draw_shape(rng: random.Random) -> Shape:
     """Mostly pairs with their Witness, which is what people run; some with more Nodes and groups."""
-    nodes = rng.choice((2, 2, 2, 2, 2, 3, 3, 5))
+    quorum = draw_quorum(rng)
+    nodes = _NODES_OF.get(quorum) or rng.choice((2, 2, 2, 2, 2, 3, 3, 5))
     interval_ms, lease_ms = rng.choice(TIMINGS)
     count = rng.choice((1, 1, 2, 2, 2, 3, 3, 4, 8))
     is_spread = rng.random() < 0.5
     names = NODES[:nodes]
     groups = tuple(_draw_group(rng, number, names, is_spread) for number in range(count))
-    if rng.random() < 0.25:
+    has_data = quorum != "ping" and rng.random() < 0.3
+    if has_data:
         groups = (replace(groups[0], kind="data"), *groups[1:])
-    has_witness = nodes == 2 or (nodes == 3 and rng.random() < 0.2)
-    return Shape(nodes, has_witness, rng.choice((1, 2, 2, 2)), interval_ms, lease_ms, groups)
+    has_witness = not quorum and (nodes == 2 or (nodes == 3 and rng.random() < 0.2))
+    has_devices = quorum == "fencing" or (has_data and nodes > 1 and rng.random() < DATA_WITH_DEVICES)
+    fencing = draw_fencing(rng, names) if has_devices else ""
+    links = rng.choice((1, 2, 2, 2)) if nodes > 1 else 1
+    return Shape(nodes, has_witness, links, interval_ms, lease_ms, groups, quorum, fencing)
 
 
 def _draw_group(rng: random.Random, number: int, names: tuple[str, ...], is_spread: bool) -> GroupShape:
@@ -131,6 +143,15 @@ def _draw_group(rng: random.Random, number: int, names: tuple[str, ...], is_spre
     if len(names) > 2 and rng.random() < 0.2:
         prefer = prefer[:2]
     return GroupShape(f"g{number}", number, rng.choice(KINDS), prefer, rng.choice(FAILBACKS))
+
+
+def with_witness(shape: Shape) -> Shape:
+    """The same cluster in a mode that needs no devices and no targets."""
+    if not shape.quorum:
+        return replace(shape, fencing="")
+    prefer = NODES[:2]
+    groups = tuple(replace(group, prefer=prefer) for group in shape.groups)
+    return replace(shape, nodes=2, has_witness=True, groups=groups, quorum="", fencing="")
 
 
 def changed(shape: Shape, rng: random.Random) -> Shape:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core.leases import Phase
-from ha_monitor.model import NO_BALLOT, REPORTER, Ballot, Cause, Resource, Run
+from ha_monitor.model import NO_BALLOT, REPORTER, Ballot, Cause, Quorum, Resource, Run
 from ha_monitor.sim.checks import EpochCheck, SafetyBroken
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class LeaseWatch:
         self.changes = 0  # grows whenever some core's Lease is new or longer
         self.epochs_held: dict[Tenancy, Ballot] = {}  # the last one of each
         self._granted: dict[tuple[str, Ballot], set[int]] = {}
+        self._won: set[tuple[str, Ballot]] = set()  # by a majority, as far as was seen
         self._seen: dict[Tenancy, tuple[Ballot, int]] = {}  # Epoch and end by the own clock
         self._held_until: dict[Tenancy, int] = {}  # true time
 
@@ -61,9 +62,16 @@ class LeaseWatch:
         self._held_until[key] = host.clock.true_ns(end_ns)
         self.changes += 1
         if before is None or before[0] != ballot:
-            self._check_majority(host, key[1], ballot)
+            own_ns = host.clock.own_ns(self._world.agenda.now_ns)
+            is_kept = before is not None and before[1] > own_ns
+            self._check_majority(host, key[1], ballot, is_kept)
             if self.epochs is not None:
-                self.epochs.won(key[1], ballot)
+                self.epochs.won(self._series(key), ballot)
+
+    def _series(self, key: Tenancy) -> str:
+        """Whose Epochs rise: a group's; in mode `ping` those of each Node."""
+        host, group = key
+        return f"{group} on {host}" if self._world.config.quorum is Quorum.PING else group
 
     def _let_go(self, key: Tenancy) -> None:
         del self._seen[key]
@@ -76,10 +84,16 @@ class LeaseWatch:
         elif tenure.runner.sending > woken.sending:
             del process.host.woken[name]  # a majority granted it anew: it is a Lease like any other
 
-    def _check_majority(self, host: ClusterHost, group: str, ballot: Ballot) -> None:
-        votes = self._granted.get((group, ballot), set())
-        if len(votes) < host.config.majority:
+    def _check_majority(self, host: ClusterHost, group: str, ballot: Ballot, is_kept: bool) -> None:
+        """``is_kept``: a new ballot under a running Lease: the Owner of a pair needs only its own vote."""
+        votes = self._granted.get((group, ballot), set()) | _given_to(host)
+        if is_kept and host.config.quorum.is_pair:
+            votes.update(range(host.config.majority))
+        if len(votes) < host.config.majority and host.config.quorum is Quorum.PING:
+            self._world.pinging.won_alone(host, group, ballot)
+        elif len(votes) < host.config.majority:
             raise SafetyBroken(f"{group}: {host.name} won it with {len(votes)} votes, which is no majority")
+        self._won.add((group, ballot))
 
     # What is so
 
@@ -140,8 +154,16 @@ class LeaseWatch:
         is_move = action.node_to and action.cause not in (Cause.HELD, Cause.LIVELOCK)
         if is_move and action.group != REPORTER and action.epoch != NO_BALLOT:
             votes = self._granted.get((action.group, action.epoch), set())
-            if action.node_to != host.name or len(votes) < host.config.majority:
+            is_won = (action.group, action.epoch) in self._won or len(votes) >= host.config.majority
+            if action.node_to != host.name or not is_won:
                 raise SafetyBroken(f"{action.group}: {host.name} tells of an Owner that there was not")
+
+
+def _given_to(host: ClusterHost) -> set[int]:
+    """Votes that count although their voters are silent; whether rightly, fencing.py and pinging.py judge."""
+    if host.process is None or not host.config.quorum.is_pair:
+        return set()
+    return set(host.process.core.situation.seat.absences)
 
 
 def _spec(host: ClusterHost, action: ac.StartResource) -> Resource:
