@@ -26,7 +26,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "standby": ("standby", "let this Node own nothing"),
     "online": ("standby", "let this Node own groups again"),
     "maintenance": ("maintenance", "let nothing move while somebody works on the cluster"),
-    "clear": ("clear", "say that a group whose stop failed is stopped on this Node"),
+    "clear": ("clear", "answer a group that asks: its stop failed here, or it is held"),
     "fence": ("fence", "power another Node off now, by its fence devices"),
     "confirm-fenced": ("confirm_fenced", "say that another Node is off, where no device can"),
     "restart": ("restart", "start the daemon anew, with the changed files, and touch no service"),

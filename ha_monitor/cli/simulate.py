@@ -17,7 +17,10 @@ WAYS = ("simulate_story", "simulate_explore", "simulate_swarm")
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verb with the options of every way."""
     parser = subparsers.add_parser(
-        "simulate", help="play faults on the real core in a simulated world", description=__doc__
+        "simulate",
+        help="play faults on the real core in a simulated world",
+        description="Plays many seeds, one (--seed), stories (--story), or every state of a small world"
+        " (--explore). Exit code 0 when all held, 1 when something broke.",
     )
     for way in _ways():
         way.add_options(parser)

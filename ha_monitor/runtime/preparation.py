@@ -208,6 +208,7 @@ def open_listeners() -> Listeners:
     gid = control_gid()
     return Listeners(
         _listen(paths.control_socket(), 0o660, gid),
+        # For all: plugins run as users who must not be in the group, whose members may give orders.
         _listen(paths.status_socket(), 0o666, gid),
     )
 
