@@ -17,20 +17,25 @@ from ha_monitor.model import (
     Failback,
     FailbackKind,
     Group,
+    MoveLimit,
+    Quorum,
     Resource,
     ResourceKind,
     Run,
     Timing,
     Voter,
+    Watchdog,
 )
 from ha_monitor.sim.agenda import SLEW, HostClock
 from ha_monitor.sim.cluster_plants import CLUSTER_PLANTS, SOUND, ClusterPlant
 from ha_monitor.sim.story import Line, Story
+from ha_monitor.sim.story_fencing import fencing_of
 from ha_monitor.timebase import SECOND, parse_duration_ns
 
 USUAL_GROUP = "www 192.0.2.100 nginx@everywhere"
 AGENT_TIMEOUT_NS = 3 * SECOND  # of a start and a stop in stories, so that nobody waits long
 STATUS_TIMEOUT_NS = SECOND
+NAMES_VOTERS = ("group", "clock", "quorum", "fence-levels")
 HALF_DRIFT = 0.0005  # two clocks at both ends differ by the whole bound
 CLOCKS: Mapping[str, HostClock] = {
     "exact": HostClock(1000 * SECOND, 1.0, 1.0),
@@ -53,6 +58,10 @@ class Cast:
     seed: int = 1
     is_cold: bool = False
     plant: ClusterPlant = SOUND
+    quorum: Quorum = Quorum.WITNESS  # with a majority of Nodes, or one Node alone, where there is no Witness
+    fence_delay_ns: int = SECOND
+    levels: dict[str, tuple[str, ...]] = field(default_factory=dict)  # fence devices of a Node, one a level
+    watchdog_ns: int = 0  # 0: there is none
     tells_only_groups: bool = False  # for bad weather: by which packets were lost voters miss each other
 
     def config(self) -> ClusterConfig:
@@ -62,7 +71,17 @@ class Cast:
         witness = Voter(len(nodes), self.witness, lan, is_witness=True) if self.witness else None
         groups = tuple(self.groups) or (_group(USUAL_GROUP.split(), self.nodes),)
         return ClusterConfig(
-            "web", nodes, witness, groups, self.timing, start_grace_ns=self.start_grace_ns, digest="d"
+            "web",
+            nodes,
+            witness,
+            groups,
+            self.timing,
+            start_grace_ns=self.start_grace_ns,
+            digest="d",
+            quorum=self.quorum,
+            ping=(ipaddress.ip_address("192.0.2.1"),) if self.quorum is Quorum.PING else (),
+            fencing=fencing_of(self.levels, self.fence_delay_ns),
+            watchdog=Watchdog("/dev/watchdog", self.watchdog_ns) if self.watchdog_ns else None,
         )
 
     def _addresses(self, index: int) -> dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address]:
@@ -77,7 +96,7 @@ def read_cast(story: Story) -> Cast:
     """The cluster that a story describes. Raises ConfigErrors with every line that does not fit."""
     cast, errors = Cast(), []
     # Groups and clocks name voters, so whatever names those comes first.
-    for line in sorted(story.setup, key=lambda line: line.words[0] in ("group", "clock")):
+    for line in sorted(story.setup, key=lambda line: line.words[0] in NAMES_VOTERS):
         try:
             _SETTERS[line.words[0]](cast, line)
         except ValueError as error:
@@ -97,6 +116,29 @@ def _set_nodes(cast: Cast, line: Line) -> None:
 def _set_witness(cast: Cast, line: Line) -> None:
     name = _single(line, "'witness NAME' or 'witness none'")
     cast.witness = "" if name == "none" else name
+
+
+def _set_quorum(cast: Cast, line: Line) -> None:
+    mode = _single(line, "'quorum fencing' or 'quorum ping'; the others follow from Nodes and Witness")
+    if mode not in ("fencing", "ping") or len(cast.nodes) != 2:
+        raise ValueError("'quorum fencing' or 'quorum ping', with two Nodes")
+    cast.quorum, cast.witness = Quorum(mode), ""
+    if cast.quorum is Quorum.FENCING:
+        cast.levels = {name: (f"board-{name}",) for name in cast.nodes} | cast.levels
+
+
+def _set_fence_delay(cast: Cast, line: Line) -> None:
+    cast.fence_delay_ns = parse_duration_ns(_single(line, "'fence-delay TIME'"))
+
+
+def _set_fence_levels(cast: Cast, line: Line) -> None:
+    if len(line.words) < 3 or line.words[1] not in cast.nodes:
+        raise ValueError("'fence-levels NODE DEVICE...'")
+    cast.levels[line.words[1]] = line.words[2:]
+
+
+def _set_watchdog(cast: Cast, line: Line) -> None:
+    cast.watchdog_ns = parse_duration_ns(_single(line, "'watchdog TIME'"))
 
 
 def _set_links(cast: Cast, line: Line) -> None:
@@ -169,13 +211,20 @@ _SETTERS: Mapping[str, Callable[[Cast, Line], None]] = {
     "group": _add_group,
     "start-grace": _set_start_grace,
     "clock": _set_clock,
+    "quorum": _set_quorum,
+    "fence-delay": _set_fence_delay,
+    "fence-levels": _set_fence_levels,
+    "watchdog": _set_watchdog,
     "seed": _set_seed,
     "cold": _set_cold,
     "plant": _set_plant,
     "tell": _set_tell,
 }
 
-GROUP_USAGE = "'group NAME RESOURCE..., prefer NODE..., failback never|manual|after TIME|between'"
+GROUP_USAGE = (
+    "'group NAME RESOURCE..., prefer NODE..., failback never|manual|after TIME|between, "
+    "exclusive TIME, moves NUMBER TIME'"
+)
 
 
 def _group(words: Sequence[str], nodes: tuple[str, ...]) -> Group:
@@ -183,16 +232,21 @@ def _group(words: Sequence[str], nodes: tuple[str, ...]) -> Group:
     head, *clauses = (clause.split() for clause in " ".join(words).split(","))
     if len(head) < 2:
         raise ValueError(GROUP_USAGE)
-    prefer, failback = nodes, Failback()
+    prefer, failback, stop_within_ns, limit = nodes, Failback(), 0, MoveLimit()
     for clause in clauses:
         match clause:
             case ["prefer", *names] if names and set(names) <= set(nodes):
                 prefer = tuple(names)
             case ["failback", *policy]:
                 failback = _failback(policy)
+            case ["exclusive", length]:
+                stop_within_ns = parse_duration_ns(length)
+            case ["moves", number, length] if number.isdecimal():
+                limit = MoveLimit(int(number), parse_duration_ns(length))
             case _:
                 raise ValueError(f"{GROUP_USAGE}, with Nodes of {', '.join(nodes)}")
-    return Group(head[0], prefer, tuple(_resource(word) for word in head[1:]), failback)
+    resources = tuple(_resource(word) for word in head[1:])
+    return Group(head[0], prefer, resources, failback, stop_within_ns > 0, stop_within_ns, limit)
 
 
 def _failback(policy: Sequence[str]) -> Failback:

@@ -7,7 +7,7 @@ confirms it, what does not end within its timeout is a failure, a `status` witho
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ha_monitor.core import events as ev
@@ -45,12 +45,15 @@ class StoryServices(Services):
         rng: random.Random,
         tell: Callable[[ev.Event], None],
         note: Callable[[str], None],
+        later: Callable[[int, Callable[[], None]], None],
     ) -> None:
-        super().__init__(config, agenda, rng, tell)
+        super().__init__(config, agenda, rng, tell, later)
         self.weather = AgentWeather(delay_ns=(AGENT_NS, AGENT_NS))
         self.scripts = {name: Script() for name in self.states}
         self._specs: dict[str, Resource] = {r.name: r for g in config.groups for r in g.resources}
         self._note = note
+        self._starting: set[str] = set()
+        self._kills = dict.fromkeys(self.states, 0)  # what was under way before comes about no more
 
     def start(self, resource: str, operation_id: int) -> None:
         """Begin to start it."""
@@ -61,15 +64,20 @@ class StoryServices(Services):
         self._operate(resource, "stop", operation_id, ResourceState.STOPPED)
 
     def _operate(self, resource: str, operation: str, operation_id: int, aim: ResourceState) -> None:
-        script, spec, boots = self.scripts[resource], self._specs[resource], self._boots
+        script, spec = self.scripts[resource], self._specs[resource]
+        life = self._life(resource)
         does = script.does.get(operation, "works")
         timeout_ns = spec.start_timeout_ns if operation == "start" else spec.stop_timeout_ns
         took_ns = script.takes_ns.get(operation, AGENT_NS)
         hangs = does == "hangs" or took_ns > timeout_ns
+        if operation == "start":
+            self._starting.add(resource)
+            self.changes += 1
 
         def end() -> None:
-            if boots != self._boots:
+            if life != self._life(resource):
                 return
+            self._starting.discard(resource)
             if hangs:
                 text = f"{operation} did not end within {format_duration(timeout_ns)}"
                 self._answer(resource, operation, operation_id, timeout_ns, (ResourceState.FAILED, text))
@@ -79,7 +87,26 @@ class StoryServices(Services):
             answer = self._confirmed(resource, operation, aim, does)
             self._answer(resource, operation, operation_id, took_ns, answer)
 
-        self._agenda.after(timeout_ns if hangs else took_ns, end)
+        self._later(timeout_ns if hangs else took_ns, end)
+
+    def _life(self, resource: str) -> tuple[int, int]:
+        return self._boots, self._kills[resource]
+
+    def is_live(self, resource: str) -> bool:
+        """Whether anything of it may run now: it does, or a start is under way."""
+        return resource in self._starting or self.states[resource] is ResourceState.RUNNING
+
+    def kill(self, resources: Iterable[str]) -> None:
+        """The guard ends them: nothing that is under way comes about."""
+        for resource in resources:
+            self._kills[resource] += 1
+            self._starting.discard(resource)
+            self._become(resource, ResourceState.STOPPED)
+
+    def power_off(self) -> None:
+        """Nothing runs without power."""
+        self._starting.clear()
+        super().power_off()
 
     def _confirmed(
         self, resource: str, operation: str, aim: ResourceState, does: str
@@ -111,7 +138,7 @@ class StoryServices(Services):
         """Look, and tell a little later; after its timeout where `status` does not answer."""
         is_mute = self.scripts[resource].says is ResourceState.UNKNOWN
         took_ns = self._specs[resource].status_timeout_ns if is_mute else STATUS_NS
-        self._agenda.after(took_ns, lambda: self.report(resource, "probe", operation_id, took_ns))
+        self._later(took_ns, lambda: self.report(resource, "probe", operation_id, took_ns))
 
     def report(self, resource: str, operation: str, operation_id: int, took_ns: int) -> None:
         """What `status` says now."""
@@ -137,8 +164,10 @@ class StoryServices(Services):
     def forget_operations(self) -> None:
         """The worker is gone: what it was doing ends without an answer, services run on."""
         self._boots += 1
+        self._starting.clear()
 
     def _become(self, resource: str, state: ResourceState) -> None:
         if self.states[resource] is not state:
             self.states[resource] = state
+            self.changes += 1
             self._note(f"{resource} {'runs' if state is ResourceState.RUNNING else state.value}")

@@ -1,151 +1,45 @@
-"""What can happen in a story: each verb with its usage, its meaning for the manual, and what it does.
+"""What can happen to the network, to Resources and addresses, and what operators order: verbs of stories.
 
 A verb changes the world at this instant; time passes only in `run`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ha_monitor.core import events as ev
 from ha_monitor.messages import LeaseMessage, MaintenanceNote
 from ha_monitor.model import REPORTER, Protection
-from ha_monitor.sim.story_services import SAYS, StoryServices
-from ha_monitor.sim.story_words import Form
+from ha_monitor.sim.story_services import SAYS
+from ha_monitor.sim.story_words import Impossible, verb
 from ha_monitor.sim.story_world import Packet, StoryWorld
 
-Verb = Callable[..., None]
-VERBS: list[Form] = []
 STRANGER = "02:00:00:00:00:99"
 
 
-class Impossible(Exception):
-    """A command cannot be carried out as things stand: the text says why."""
-
-
-def _verb(*usages: str) -> Callable[[Verb], Verb]:
-    def enter(do: Verb) -> Verb:
-        meaning = (do.__doc__ or "").strip()
-        VERBS.extend(Form(usage, meaning, do) for usage in usages)
-        return do
-
-    return enter
-
-
-@_verb("run TIME")
+@verb("run TIME")
 def _run(world: StoryWorld, length_ns: int) -> None:
     """time passes"""
     world.run(length_ns)
 
 
-# Machines and processes
-
-
-@_verb("power-off VOTER...")
-def _power_off(world: StoryWorld, names: tuple[str, ...]) -> None:
-    """the machine is off at once"""
-    for name in names:
-        world[name].power_off()
-
-
-@_verb("power-on VOTER...")
-def _power_on(world: StoryWorld, names: tuple[str, ...]) -> None:
-    """it boots and starts its daemon"""
-    for name in names:
-        if world[name].is_on:
-            raise Impossible(f"{name} is on already")
-        world[name].power_on()
-
-
-@_verb("kill core|guard|all VOTER")
-def _kill(world: StoryWorld, what: str, name: str) -> None:
-    """SIGKILL to the core (its guard lives), to the guard (its core lives), or to both, which stay away"""
-    host = world[name]
-    if host.process is None:
-        raise Impossible(f"no daemon runs on {name}")
-    if what == "guard":
-        world.kill_guard(host)
-    elif what == "core":
-        host.crash_core()
-    else:
-        host.kill_all()
-
-
-@_verb("kill-worker NODE")
-def _kill_worker(world: StoryWorld, name: str) -> None:
-    """SIGKILL to the worker: what it was doing is lost, services run on; the next one starts at once"""
-    services = _services(world, name)
-    services.forget_operations()
-    world[name].order(ev.WorkerLost())
-
-
-@_verb("freeze core VOTER TIME")
-def _freeze(world: StoryWorld, name: str, length_ns: int) -> None:
-    """the core stands still for so long, the kernel's timers go on"""
-    host = world[name]
-    if host.process is None:
-        raise Impossible(f"no daemon runs on {name}")
-    host.process.stall(length_ns)
-
-
-@_verb("stop VOTER")
-def _stop(world: StoryWorld, name: str) -> None:
-    """an operator stops the daemon, which hands over first"""
-    world[name].is_stopped = True
-    world[name].order(ev.StopOrdered(True))
-
-
-@_verb("start VOTER")
-def _start(world: StoryWorld, name: str) -> None:
-    """an operator starts the daemon"""
-    if not world[name].is_on or world[name].process is not None:
-        raise Impossible(f"{name} is off, or its daemon runs already")
-    world[name].start_daemon()
-
-
-@_verb("restart VOTER")
-def _restart(world: StoryWorld, name: str) -> None:
-    """a planned restart (new processes), which lets go of nothing"""
-    world[name].order(ev.StopOrdered(False))
-
-
-@_verb("forget VOTER")
-def _forget(world: StoryWorld, name: str) -> None:
-    """its voter's memory on tmpfs is deleted; the next core finds none"""
-    world[name].tmpfs = None
-
-
-@_verb("damage VOTER")
-def _damage(world: StoryWorld, name: str) -> None:
-    """its voter's memory on tmpfs is cut short"""
-    memory = world[name].tmpfs
-    world[name].tmpfs = memory[:-3] if memory else None
-
-
-@_verb("tmpfs full|free VOTER")
-def _tmpfs(world: StoryWorld, state: str, name: str) -> None:
-    """tmpfs takes no more writes, or takes them again"""
-    world[name].is_tmpfs_full = state == "full"
-
-
 # The network
 
 
-@_verb("cut LINK VOTER", "cut LINK VOTER VOTER")
+@verb("cut LINK VOTER", "cut LINK VOTER VOTER")
 def _cut(world: StoryWorld, links: tuple[str, ...], name: str, other: str = "") -> None:
     """nothing passes on the Link (or `all`) to and from that voter, or between the two"""
     for peer in [other] if other else [host.name for host in world.hosts if host.name != name]:
         world.separate(name, peer, links)
 
 
-@_verb("one-way LINK VOTER VOTER")
+@verb("one-way LINK VOTER VOTER")
 def _one_way(world: StoryWorld, links: tuple[str, ...], source: str, target: str) -> None:
     """the second does not hear the first on that Link any more"""
     world.mute(source, target, links)
 
 
-@_verb("split VOTER...")
+@verb("split VOTER...")
 def _split(world: StoryWorld, names: tuple[str, ...]) -> None:
     """these voters hear each other and nobody else, the others hear each other and not these"""
     rest = [host.name for host in world.hosts if host.name not in names]
@@ -154,7 +48,7 @@ def _split(world: StoryWorld, names: tuple[str, ...]) -> None:
             world.separate(name, other, world.links())
 
 
-@_verb("unplug LINK NODE")
+@verb("unplug LINK NODE")
 def _unplug(world: StoryWorld, links: tuple[str, ...], name: str) -> None:
     """the cable is pulled at that Node: no carrier, nothing passes"""
     _cut(world, links, name)
@@ -162,7 +56,7 @@ def _unplug(world: StoryWorld, links: tuple[str, ...], name: str) -> None:
         world.set_carrier(world[name], link, False)
 
 
-@_verb("plug LINK NODE")
+@verb("plug LINK NODE")
 def _plug(world: StoryWorld, links: tuple[str, ...], name: str) -> None:
     """the cable is back"""
     index = world[name].index
@@ -171,31 +65,31 @@ def _plug(world: StoryWorld, links: tuple[str, ...], name: str) -> None:
         world.set_carrier(world[name], link, True)
 
 
-@_verb("heal")
+@verb("heal")
 def _heal(world: StoryWorld) -> None:
     """the whole network works again"""
     world.network.heal()
 
 
-@_verb("lose PART LINK")
+@verb("lose PART LINK")
 def _lose(world: StoryWorld, part: float, links: tuple[str, ...]) -> None:
     """so many packets are lost on that Link"""
     world.network.change(links, loss=part)
 
 
-@_verb("double PART LINK")
+@verb("double PART LINK")
 def _double(world: StoryWorld, part: float, links: tuple[str, ...]) -> None:
     """so many packets arrive twice"""
     world.network.change(links, doubled=part)
 
 
-@_verb("late PART TIME LINK")
+@verb("late PART TIME LINK")
 def _late(world: StoryWorld, part: float, length_ns: int, links: tuple[str, ...]) -> None:
     """so many packets arrive up to that much later, and so in another order"""
     world.network.change(links, late=part, late_ns=length_ns)
 
 
-@_verb("delay TIME LINK")
+@verb("delay TIME LINK")
 def _delay(world: StoryWorld, length_ns: int, links: tuple[str, ...]) -> None:
     """every packet takes so long one way"""
     world.network.change(links, delay_ns=(length_ns, length_ns))
@@ -204,7 +98,7 @@ def _delay(world: StoryWorld, length_ns: int, links: tuple[str, ...]) -> None:
 # Operators
 
 
-@_verb("switch GROUP", "switch GROUP TARGET", "switch GROUP TARGET at VOTER")
+@verb("switch GROUP", "switch GROUP TARGET", "switch GROUP TARGET at VOTER")
 def _switch(world: StoryWorld, group: str, target: str = "", at: str = "") -> None:
     """an operator (at the first Node that runs, or there) wants the group on that Node, or on any other"""
     running = next((host.name for host in world.nodes if host.process is not None), "")
@@ -213,37 +107,37 @@ def _switch(world: StoryWorld, group: str, target: str = "", at: str = "") -> No
     world[at or running].order(ev.SwitchOrdered(world.next_order(), group, target, "operator"))
 
 
-@_verb("standby NODE")
+@verb("standby NODE")
 def _standby(world: StoryWorld, name: str) -> None:
     """an operator orders that Node to own nothing"""
     world[name].order(ev.StandbyOrdered(True, "operator"))
 
 
-@_verb("online NODE")
+@verb("online NODE")
 def _online(world: StoryWorld, name: str) -> None:
     """and to own again"""
     world[name].order(ev.StandbyOrdered(False, "operator"))
 
 
-@_verb("maintenance TIME VOTER")
+@verb("maintenance TIME VOTER")
 def _maintenance(world: StoryWorld, length_ns: int, name: str) -> None:
     """an operator at that voter orders maintenance of the cluster"""
     world[name].order(ev.MaintenanceOrdered(MaintenanceNote(0, length_ns, "cabling", "operator")))
 
 
-@_verb("maintenance-off VOTER")
+@verb("maintenance-off VOTER")
 def _maintenance_off(world: StoryWorld, name: str) -> None:
     """an operator at that voter ends it"""
     world[name].order(ev.MaintenanceOrdered(MaintenanceNote(0, 0, "", "operator")))
 
 
-@_verb("clear GROUP NODE")
+@verb("clear GROUP NODE")
 def _clear(world: StoryWorld, group: str, name: str) -> None:
     """an operator has looked: what could not be stopped there is stopped"""
     world[name].order(ev.BlockCleared(group, "operator"))
 
 
-@_verb("window GROUP open|closed")
+@verb("window GROUP open|closed")
 def _window(world: StoryWorld, group: str, state: str) -> None:
     """the time of day for `failback between` begins or ends, on every Node"""
     for host in world.nodes:
@@ -253,52 +147,46 @@ def _window(world: StoryWorld, group: str, state: str) -> None:
 # Resources
 
 
-@_verb("crash RESOURCE NODE")
+@verb("crash RESOURCE NODE")
 def _crash(world: StoryWorld, resource: str, name: str) -> None:
     """the service's process dies"""
-    _services(world, name).crash(resource)
+    world.services_of(name).crash(resource)
 
 
-@_verb("end RESOURCE NODE")
+@verb("end RESOURCE NODE")
 def _end(world: StoryWorld, resource: str, name: str) -> None:
     """the service ends without a failure, by itself or because somebody stopped it"""
-    _services(world, name).end(resource)
+    world.services_of(name).end(resource)
 
 
-@_verb("start-by-hand RESOURCE NODE")
+@verb("start-by-hand RESOURCE NODE")
 def _start_by_hand(world: StoryWorld, resource: str, name: str) -> None:
     """somebody starts the service without asking ha-monitor"""
-    _services(world, name).start_by_hand(resource)
+    world.services_of(name).start_by_hand(resource)
 
 
-@_verb("agent RESOURCE NODE start|stop works|fails|hangs")
+@verb("agent RESOURCE NODE start|stop works|fails|hangs")
 def _agent(world: StoryWorld, resource: str, name: str, operation: str, does: str) -> None:
     """what the command does from now on; one that hangs is given up after 3 s"""
-    _services(world, name).scripts[resource].does[operation] = does
+    world.services_of(name).scripts[resource].does[operation] = does
 
 
-@_verb("agent RESOURCE NODE start|stop takes TIME")
+@verb("agent RESOURCE NODE start|stop takes TIME")
 def _agent_takes(world: StoryWorld, resource: str, name: str, operation: str, length_ns: int) -> None:
     """how long the command takes from now on (20 ms else)"""
-    _services(world, name).scripts[resource].takes_ns[operation] = length_ns
+    world.services_of(name).scripts[resource].takes_ns[operation] = length_ns
 
 
-@_verb("agent RESOURCE NODE status says running|stopped|failed|nothing|truth")
+@verb("agent RESOURCE NODE status says running|stopped|failed|nothing|truth")
 def _agent_says(world: StoryWorld, resource: str, name: str, word: str) -> None:
     """what `status` answers from now on, whatever is true; `nothing`: it hangs"""
-    _services(world, name).scripts[resource].says = SAYS.get(word)
-
-
-def _services(world: StoryWorld, name: str) -> StoryServices:
-    services = world[name].services
-    assert isinstance(services, StoryServices), "hosts of a story have these"
-    return services
+    world.services_of(name).scripts[resource].says = SAYS.get(word)
 
 
 # Addresses and the kernel
 
 
-@_verb("stranger ADDRESS", "stranger ADDRESS NODE")
+@verb("stranger ADDRESS", "stranger ADDRESS NODE")
 def _stranger(world: StoryWorld, address: str, name: str = "") -> None:
     """a host outside of the cluster answers for that address (where that Node, or any, could hear it)"""
     for host in world.nodes:
@@ -306,26 +194,26 @@ def _stranger(world: StoryWorld, address: str, name: str = "") -> None:
             host.strangers[address] = STRANGER
 
 
-@_verb("stranger-gone ADDRESS")
+@verb("stranger-gone ADDRESS")
 def _stranger_gone(world: StoryWorld, address: str) -> None:
     """it does so no more"""
     for host in world.nodes:
         host.strangers.pop(address, None)
 
 
-@_verb("claim ADDRESS NODE")
+@verb("claim ADDRESS NODE")
 def _claim(world: StoryWorld, address: str, name: str) -> None:
     """that Node hears a stranger announce the address as its own"""
     world[name].order(ev.CompetingClaimHeard(address, STRANGER))
 
 
-@_verb("remove-address ADDRESS NODE")
+@verb("remove-address ADDRESS NODE")
 def _remove_address(world: StoryWorld, address: str, name: str) -> None:
     """somebody deletes the address from its device there"""
     world[name].order(ev.AddressRemoved(address))
 
 
-@_verb("protection kernel-lease|user-space-lease|best-effort NODE")
+@verb("protection kernel-lease|user-space-lease|best-effort NODE")
 def _protection(world: StoryWorld, level: str, name: str) -> None:
     """what that Node's kernel enforces from now on"""
     protection = Protection[level.upper().replace("-", "_")]
@@ -336,25 +224,25 @@ def _protection(world: StoryWorld, level: str, name: str) -> None:
 # Old packets
 
 
-@_verb("replay MESSAGE VOTER VOTER")
+@verb("replay MESSAGE VOTER VOTER")
 def _replay(world: StoryWorld, kind: str, source: str, target: str) -> None:
     """the newest packet with such a message from the first voter to the second arrives again"""
     _send_again(world, _recorded(world, kind, source, target, is_former=False))
 
 
-@_verb("replay former MESSAGE VOTER VOTER")
+@verb("replay former MESSAGE VOTER VOTER")
 def _replay_former(world: StoryWorld, kind: str, source: str, target: str) -> None:
     """the newest one of an earlier life of its sender"""
     _send_again(world, _recorded(world, kind, source, target, is_former=True))
 
 
-@_verb("smuggle MESSAGE VOTER VOTER")
+@verb("smuggle MESSAGE VOTER VOTER")
 def _smuggle(world: StoryWorld, kind: str, source: str, target: str) -> None:
     """the same message arrives past the seal, as if nothing else guarded against replays"""
     _put_past_the_seal(world, source, target, _recorded(world, kind, source, target, is_former=False), kind)
 
 
-@_verb("smuggle former MESSAGE VOTER VOTER")
+@verb("smuggle former MESSAGE VOTER VOTER")
 def _smuggle_former(world: StoryWorld, kind: str, source: str, target: str) -> None:
     """the newest one of an earlier life of its sender, past the seal"""
     _put_past_the_seal(world, source, target, _recorded(world, kind, source, target, is_former=True), kind)

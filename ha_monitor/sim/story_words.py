@@ -31,6 +31,7 @@ class Names:
     links: tuple[str, ...]
     groups: tuple[str, ...]
     resources: tuple[str, ...]  # without service addresses
+    devices: tuple[str, ...]  # that fence
     addresses: Mapping[str, str]  # as written in a story (no prefix length) to the Resource's name
 
     @classmethod
@@ -43,6 +44,7 @@ class Names:
             links=tuple(dict.fromkeys(link for v in config.voters for link in v.addresses)),
             groups=tuple(group.name for group in config.groups),
             resources=tuple(r.name for r in resources if r.kind is not ResourceKind.VIP),
+            devices=tuple(device.name for device in config.fencing.devices),
             addresses={r.name.partition("/")[0]: r.name for r in resources if r.kind is ResourceKind.VIP},
         )
 
@@ -98,6 +100,7 @@ KINDS: Mapping[str, Callable[[Names, str], Any]] = {
     "RESOURCE": lambda names, word: _one_of("a Resource", names.resources, word),
     "WHAT": _what,
     "ADDRESS": _address,
+    "DEVICE": lambda names, word: _one_of("a fence device", names.devices, word),
     "TIME": _length,
     "PART": _part,
     "NUMBER": _number,
@@ -173,3 +176,22 @@ def bind(
             closest = found
     assert closest is not None, "there is at least one form"
     raise ConfigError(where, closest.found or "the end of the line", closest.expected)
+
+
+Verb = Callable[..., None]
+VERBS: list[Form] = []  # each module with verbs enters its own
+
+
+class Impossible(Exception):
+    """A command cannot be carried out as things stand: the text says why."""
+
+
+def verb(*usages: str) -> Callable[[Verb], Verb]:
+    """Enter a function as what these forms do; its docstring is what the manual says."""
+
+    def enter(do: Verb) -> Verb:
+        meaning = (do.__doc__ or "").strip()
+        VERBS.extend(Form(usage, meaning, do) for usage in usages)
+        return do
+
+    return enter

@@ -34,7 +34,7 @@ LOOK_AGAIN_NS = 10 * MS
 LASTING_BEATS = 1.5  # what is shorter is only how two ends learn of each other
 # Told in other words already, or of no interest to anybody outside.
 UNTOLD = re.compile(
-    r"^(node |witness |heartbeat of |resource \S+: [A-Z]+ -> |group \S+: switch to |group \S+: taking up)"
+    r"^((node|witness|resource) \S+: [A-Z]+ -> |heartbeat of |group \S+: (switch to|taking up) )"
 )
 UNWELL = (GroupState.BLOCKED, GroupState.DEGRADED, GroupState.FAILED)
 
@@ -99,7 +99,7 @@ class StoryWorld(ClusterWorld):
         self.network: StoryNetwork = StoryNetwork(self)
         for host in self.hosts:
             note = functools.partial(self.note, host.name)
-            host.services = StoryServices(config, self.agenda, self.rng, host.order, note)
+            host.services = StoryServices(config, self.agenda, self.rng, host.order, note, host.later)
         self._settle(cast)
 
     def _settle(self, cast: Cast) -> None:
@@ -111,8 +111,9 @@ class StoryWorld(ClusterWorld):
             self._probe_services()
         else:
             self.begin()
-            # Happenings fall into the middle between two beats.
-            self.run(2 * timing.lease_ns + timing.interval_ns // 2)
+            # Happenings fall into the middle between two beats; an exclusive group is proved ended first.
+            proof_ns = self.config.longest_hold_ns - timing.lease_ns
+            self.run(2 * timing.lease_ns + proof_ns + timing.interval_ns // 2)
         self._compare()
         self.begin_block()
 
@@ -301,6 +302,12 @@ class StoryWorld(ClusterWorld):
     def links(self) -> tuple[str, ...]:
         """All Links, in the order of the configuration."""
         return tuple(dict.fromkeys(link for voter in self.config.voters for link in voter.addresses))
+
+    def services_of(self, name: str) -> StoryServices:
+        """What runs on that host."""
+        services = self[name].services
+        assert isinstance(services, StoryServices), "hosts of a story have these"
+        return services
 
     def set_carrier(self, host: ClusterHost, link: str, has_carrier: bool) -> None:
         """The device of a Link, which bears the service addresses if it is the first, loses or regains it."""
