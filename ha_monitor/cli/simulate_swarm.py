@@ -10,7 +10,7 @@ import sys
 from ha_monitor.errors import UsageError
 from ha_monitor.sim.processes import in_processes
 from ha_monitor.sim.shrink import shrink
-from ha_monitor.sim.swarm import Outcome, play_world
+from ha_monitor.sim.swarm import PLAYED, Outcome, play_world
 from ha_monitor.sim.worlds import SOUND, WORLDS, Job, make, plants, world_of
 
 SEEDS = 100
@@ -122,6 +122,8 @@ def _tell(outcomes: list[Outcome], is_json: bool) -> int:
         _print(json.dumps(counts))
     else:
         _print(", ".join(f"{number} {name}" for name, number in counts.items()))
+        played = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in PLAYED}
+        _print(f"played: {', '.join(f'{number} {name}' for name, number in played.items())}")
     return 1 if violations else 0
 
 

@@ -19,6 +19,7 @@ from ha_monitor.sim.fencing import Fencer
 from ha_monitor.sim.guard import Guard, exclusive_names
 from ha_monitor.sim.kernel import Kernel
 from ha_monitor.sim.services import Services
+from ha_monitor.sim.swarm import SLEEPS
 from ha_monitor.timebase import SECOND
 
 if TYPE_CHECKING:
@@ -219,6 +220,7 @@ class ClusterHost:
         if self.is_on and not self.is_frozen:
             self._asleep_since_ns = self.world.agenda.now_ns
             self.kernel.freeze()
+            self.world.counts[SLEEPS] += 1
 
     def thaw(self, knows: bool = False) -> None:
         """Wake it up. ``knows``: its Lease clock has gone on, as in a laptop and not in a virtual machine."""

@@ -16,6 +16,7 @@ from ha_monitor.core import events as ev
 from ha_monitor.core.voter import FENCED
 from ha_monitor.model import FenceStep
 from ha_monitor.sim.checks import SafetyBroken
+from ha_monitor.sim.swarm import FENCES
 from ha_monitor.timebase import MS, SECOND
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Fencer:
     def _click(self, node: str) -> None:
         target, world = self._host.world[node], self._host.world
         if target.is_on:
-            world.counts["fences"] += 1
+            world.counts[FENCES] += 1
             world.note(node, "powered off by a fence device")
             target.power_off()
             world.agenda.after(self._rng.randint(*OFF_NS), target.power_on)

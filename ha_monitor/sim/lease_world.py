@@ -6,6 +6,7 @@ Fast, because nothing but the Lease runs: thousands of short lives. The whole cl
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from ha_monitor.sim.lease_host import Guard, Host
 from ha_monitor.sim.lease_life import GROUP, Life, Packet, SwitchOrder
 from ha_monitor.sim.network import CALM, Network, Weather
 from ha_monitor.sim.plants import NOTHING, LeasePlant
+from ha_monitor.sim.swarm import TAKEOVERS
 from ha_monitor.timebase import MS, SECOND
 
 TIMINGS = (Timing(200 * MS, SECOND), Timing(100 * MS, SECOND), Timing(2 * SECOND, 10 * SECOND))
@@ -100,6 +102,8 @@ class LeaseWorld:
         self.epochs = EpochCheck()
         self.wall_offset_s = 0
         self.events = 0
+        self.counts: Counter[str] = Counter()
+        self._last_owner = -1
         self.is_quiet = False
         self._ambush_over_ns = 0
         self._ambushed: Life | None = None
@@ -157,6 +161,9 @@ class LeaseWorld:
     def epoch_won(self, host: Host, epoch: Ballot) -> None:
         """Rule 7's condition: Epochs rise unless a wall clock ran backwards."""
         host.last_epoch = epoch
+        if self._last_owner not in (-1, host.index):
+            self.counts[TAKEOVERS] += 1
+        self._last_owner = host.index
         if self.climate.is_wall_steady:
             self.epochs.won(GROUP, epoch)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ha_monitor.timebase import SECOND
+
+TAKEOVERS, TAKEOVERS_EXCLUSIVE = "takeovers", "takeovers of exclusive groups"
+FENCES, SLEEPS = "fences", "sleeps of whole machines"
+PLAYED = (TAKEOVERS, TAKEOVERS_EXCLUSIVE, FENCES, SLEEPS)
 
 
 class World(Protocol):
@@ -15,6 +20,7 @@ class World(Protocol):
 
     seed: int
     events: int
+    counts: Counter[str]
     trace: Callable[[str], None] | None
 
     @property
@@ -29,13 +35,17 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a swarm found. ``broken``: the checker's sentence, "" if all held; ``kind``: its sort of check."""
+    """What a swarm found. ``broken``: the checker's sentence, "" if all held; ``kind``: its sort of check.
+
+    ``counts``: what was played, by the names in PLAYED.
+    """
 
     seeds: int
     events: int
     broken: str = ""
     kind: str = ""
     seed: int = -1  # the last one that was played
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_swarm(make: Callable[[int], World], seeds: Iterable[int]) -> Outcome:
@@ -59,8 +69,8 @@ def play_world(world: World) -> Outcome:
         world.play()
     except AssertionError as broken:
         when = f"seed {world.seed}, event {world.events}, {world.now_ns / SECOND:.6f} s"
-        return Outcome(1, world.events, f"{when}: {broken}", type(broken).__name__, world.seed)
+        return Outcome(1, world.events, f"{when}: {broken}", type(broken).__name__, world.seed, world.counts)
     finally:
         if was_enabled:
             gc.enable()
-    return Outcome(1, world.events, seed=world.seed)
+    return Outcome(1, world.events, seed=world.seed, counts=world.counts)

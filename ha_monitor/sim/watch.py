@@ -9,6 +9,7 @@ from ha_monitor.core import actions as ac
 from ha_monitor.core.leases import Phase
 from ha_monitor.model import NO_BALLOT, REPORTER, Ballot, Cause, Quorum, Resource, Run
 from ha_monitor.sim.checks import EpochCheck, SafetyBroken
+from ha_monitor.sim.swarm import TAKEOVERS, TAKEOVERS_EXCLUSIVE
 
 if TYPE_CHECKING:
     from ha_monitor.sim.cluster_host import ClusterHost
@@ -29,6 +30,7 @@ class LeaseWatch:
         self._granted: dict[tuple[str, Ballot], set[int]] = {}
         self._won: set[tuple[str, Ballot]] = set()  # by a majority, as far as was seen
         self._seen: dict[Tenancy, tuple[Ballot, int]] = {}  # Epoch and end by the own clock
+        self._last_owner: dict[str, str] = {}
         self._held_until: dict[Tenancy, int] = {}  # true time
 
     # What happens
@@ -62,11 +64,20 @@ class LeaseWatch:
         self._held_until[key] = host.clock.true_ns(end_ns)
         self.changes += 1
         if before is None or before[0] != ballot:
+            self._count_takeover(host, key[1])
             own_ns = host.clock.own_ns(self._world.agenda.now_ns)
             is_kept = before is not None and before[1] > own_ns
             self._check_majority(host, key[1], ballot, is_kept)
             if self.epochs is not None:
                 self.epochs.won(self._series(key), ballot)
+
+    def _count_takeover(self, host: ClusterHost, group: str) -> None:
+        """A takeover: another Node than the last Owner has it."""
+        last, self._last_owner[group] = self._last_owner.get(group, host.name), host.name
+        if last != host.name and group != REPORTER:
+            self._world.counts[TAKEOVERS] += 1
+            if any(g.name == group and g.exclusive for g in host.config.groups):
+                self._world.counts[TAKEOVERS_EXCLUSIVE] += 1
 
     def _series(self, key: Tenancy) -> str:
         """Whose Epochs rise: a group's; in mode `ping` those of each Node."""

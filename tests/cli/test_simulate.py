@@ -23,6 +23,19 @@ def test_seeds_that_hold_are_counted_and_succeed(capsys):
     assert counts["violations"] == 0
 
 
+def test_people_are_told_how_much_was_played(capsys):
+    assert main(["simulate", "--world", "lease", "--seeds", "6", "--jobs", "1"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    played = dict(part.split(" ", 1)[::-1] for part in last.removeprefix("played: ").split(", "))
+    assert set(played) == {
+        "takeovers",
+        "takeovers of exclusive groups",
+        "fences",
+        "sleeps of whole machines",
+    }
+    assert int(played["takeovers"]) > 0
+
+
 def test_one_seed_prints_its_trace_and_the_same_keys(capsys):
     assert main(["simulate", "--world", "lease", "--seed", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
