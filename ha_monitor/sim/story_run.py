@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from ha_monitor.errors import ConfigError, ConfigErrors, HaMonitorError
-from ha_monitor.sim import story_machines, story_verbs
+from ha_monitor.sim import story_fencing, story_machines, story_verbs
 from ha_monitor.sim.story import Block, Line, Story, read_story, retold
 from ha_monitor.sim.story_cast import Cast, read_cast
 from ha_monitor.sim.story_looks import LOOKS, NotSo
 from ha_monitor.sim.story_words import VERBS, Form, Impossible, Names, bind
 from ha_monitor.sim.story_world import StoryWorld
 
-WITH_VERBS = (story_machines, story_verbs)  # to import them enters what they know
+WITH_VERBS = (story_machines, story_verbs, story_fencing)  # to import them enters what they know
 FORMS: Sequence[Form] = (*VERBS, *LOOKS)
 Step = tuple[Line, Form, tuple[Any, ...]]
 

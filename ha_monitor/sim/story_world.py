@@ -23,6 +23,7 @@ from ha_monitor.sim.core_process import CoreProcess
 from ha_monitor.sim.guard import Guard
 from ha_monitor.sim.network import Network, Weather
 from ha_monitor.sim.story_cast import Cast
+from ha_monitor.sim.story_fencing import DeviceScript, StoryFencer
 from ha_monitor.sim.story_services import StoryServices
 from ha_monitor.sim.story_telling import Teller
 from ha_monitor.timebase import MS
@@ -97,8 +98,10 @@ class StoryWorld(ClusterWorld):
         self._link_changes: dict[tuple[str, str, str], tuple[int, LinkState]] = {}
         super().__init__(config, cast.seed, cast.plant)
         self.network: StoryNetwork = StoryNetwork(self)
+        self._devices: dict[str, DeviceScript] = {}
         for host in self.hosts:
             note = functools.partial(self.note, host.name)
+            host.fencer = StoryFencer(self, host)
             host.services = StoryServices(config, self.agenda, self.rng, host.order, note, host.later)
         self._settle(cast)
 
@@ -302,6 +305,10 @@ class StoryWorld(ClusterWorld):
     def links(self) -> tuple[str, ...]:
         """All Links, in the order of the configuration."""
         return tuple(dict.fromkeys(link for voter in self.config.voters for link in voter.addresses))
+
+    def device(self, name: str) -> DeviceScript:
+        """What that fence device does, whoever asks it."""
+        return self._devices.setdefault(name, DeviceScript())
 
     def services_of(self, name: str) -> StoryServices:
         """What runs on that host."""
