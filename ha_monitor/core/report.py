@@ -1,10 +1,11 @@
-"""The published picture, drawn from the core's state; and why each group is where it is, in sentences."""
+"""The published picture, drawn from the core's state."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ha_monitor.core import report_pair
+from ha_monitor.core.explain import explain
 from ha_monitor.core.leases import Phase
 from ha_monitor.core.nodes import Peer
 from ha_monitor.core.resources import ResourceRecord
@@ -14,15 +15,13 @@ from ha_monitor.model import (
     NO_BALLOT,
     REPORTER,
     Ballot,
-    FailbackKind,
     GroupState,
-    Hold,
     LinkState,
     NodeState,
     Protection,
     Quorum,
 )
-from ha_monitor.timebase import MS, SECOND, format_duration
+from ha_monitor.timebase import MS, SECOND
 from ha_monitor.view import (
     AddressView,
     GroupView,
@@ -43,61 +42,74 @@ HEALTHY = (NodeState.ONLINE, NodeState.STANDBY)
 def make_view(core: ClusterCore, at_ns: int) -> View:
     """Everything that this voter knows at ``at_ns``."""
     situation = core.situation
-    config = situation.config
     groups = tuple(_group(core, t, at_ns) for t in core.tenures.values() if t.spec.name != REPORTER)
-    nodes = tuple(_node(core, index, at_ns) for index in range(len(config.voters)))
-    members = [n for n in nodes if not n.is_witness]
-    witness = next((n for n in nodes if n.is_witness), None)
-    online = sum(1 for n in members if n.state in {s.value for s in HEALTHY})
-    digests = {p.report.config_digest for p in situation.peers.values() if p.report.config_digest}
-    versions = {p.report.version for p in situation.peers.values() if p.report.version}
+    nodes = tuple(_node(core, index, at_ns) for index in range(len(situation.config.voters)))
     state, reason = judge_cluster(core, groups, nodes, at_ns)
     level, detail = report_pair.protection(situation, core.fences, at_ns)
     return View(
-        cluster=config.name,
+        cluster=situation.config.name,
         self_name=situation.me.name,
         role="witness" if situation.me.is_witness else "node",
         state=state,
         state_reason=reason,
         protection=int(level),
         protection_detail=detail,
-        nodes_online=online,
-        nodes_expected=len(config.nodes),
-        votes=situation.votes.present(at_ns),
-        votes_needed=config.majority,
-        is_quorate=situation.is_quorate(at_ns),
-        witness=witness.name if witness else "",
-        witness_state=witness.state if witness else "",
-        config_digest=config.digest,
-        config_match=digests <= {config.digest},
-        version=core.speech.version,
-        version_match=versions <= {core.speech.version},
         # Who held it last must not go on speaking for the cluster: two would tell different things.
         reporter=owner_of(core.tenures[REPORTER], at_ns)[0],
         reporter_changes=core.reporter_changes,
-        maintenance=MaintenanceView(
+        nodes=nodes,
+        links=tuple(link for p in situation.peers.values() for link in _links(p, at_ns)),
+        groups=groups,
+        fences=report_pair.fence_views(situation, core.fences, at_ns),
+        fence_devices=report_pair.device_views(situation, core.fences, at_ns),
+        **_votes(core, nodes, at_ns),
+        **_own_condition(core, at_ns),
+    )
+
+
+def _votes(core: ClusterCore, nodes: tuple[NodeView, ...], at_ns: int) -> dict[str, Any]:
+    """Who takes part, whose votes are to be had, and whether all are told the same."""
+    situation, config = core.situation, core.situation.config
+    witness = next((n for n in nodes if n.is_witness), None)
+    healthy = {s.value for s in HEALTHY}
+    reports = [peer.report for peer in situation.peers.values()]
+    return {
+        "nodes_online": sum(1 for n in nodes if not n.is_witness and n.state in healthy),
+        "nodes_expected": len(config.nodes),
+        "votes": situation.votes.present(at_ns),
+        "votes_needed": config.majority,
+        "is_quorate": situation.is_quorate(at_ns),
+        "quorum": config.quorum.value,
+        "witness": witness.name if witness else "",
+        "witness_state": witness.state if witness else "",
+        "config_digest": config.digest,
+        "config_match": {r.config_digest for r in reports if r.config_digest} <= {config.digest},
+        "version": core.speech.version,
+        "version_match": {r.version for r in reports if r.version} <= {core.speech.version},
+        "ping_targets": len(config.ping),
+        "ping_reached": situation.votes.targets.reached if situation.votes.targets.is_known else -1,
+    }
+
+
+def _own_condition(core: ClusterCore, at_ns: int) -> dict[str, Any]:
+    """This process: its timing, its stalls, and the maintenance that it knows of."""
+    situation, timing = core.situation, core.situation.config.timing
+    return {
+        "maintenance": MaintenanceView(
             is_on=situation.in_maintenance(at_ns),
             left_s=max(0, situation.maintenance_end_ns - at_ns) // SECOND,
             why=situation.maintenance.why,
             who=situation.maintenance.who,
         ),
-        interval_ms=config.timing.interval_ns // MS,
-        lease_ms=config.timing.lease_ns // MS,
-        incarnation=f"{situation.incarnation:016x}",
-        is_abstaining=situation.seat.is_abstaining(at_ns),
-        pauses=situation.stalls.pauses,
-        stall_max_ms=situation.stalls.max_ms(at_ns),
-        stall_worst_ms=situation.stalls.worst_ms(at_ns),
-        stalls=situation.stalls.shown(at_ns),
-        nodes=nodes,
-        links=tuple(link for p in situation.peers.values() for link in _links(p, at_ns)),
-        groups=groups,
-        quorum=config.quorum.value,
-        fences=report_pair.fence_views(situation, core.fences, at_ns),
-        fence_devices=report_pair.device_views(situation, core.fences, at_ns),
-        ping_targets=len(config.ping),
-        ping_reached=situation.votes.targets.reached if situation.votes.targets.is_known else -1,
-    )
+        "interval_ms": timing.interval_ns // MS,
+        "lease_ms": timing.lease_ns // MS,
+        "incarnation": f"{situation.incarnation:016x}",
+        "is_abstaining": situation.seat.is_abstaining(at_ns),
+        "pauses": situation.stalls.pauses,
+        "stall_max_ms": situation.stalls.max_ms(at_ns),
+        "stall_worst_ms": situation.stalls.worst_ms(at_ns),
+        "stalls": situation.stalls.shown(at_ns),
+    }
 
 
 def judge_cluster(
@@ -342,85 +354,3 @@ def _resource(record: ResourceRecord, at_ns: int) -> ResourceView:
         stop_failed=record.stop_failed,
         failures=record.failures,
     )
-
-
-def explain(
-    core: ClusterCore, tenure: Tenure, owner: str, candidates: tuple[str, ...], at_ns: int
-) -> list[str]:
-    """Why the group is where it is, and what would happen next, one sentence each."""
-    situation = core.situation
-    lines = [_where(core, tenure, owner)]
-    lines.extend(_who_could(tenure, owner, candidates, at_ns))
-    if situation.in_maintenance(at_ns):
-        left = format_duration(situation.maintenance_end_ns - at_ns)
-        lines.append(f"The cluster is in maintenance for another {left}: nothing is moved or started.")
-    elif tenure.holding.is_held:
-        lines.extend(_held(tenure, owner))
-    elif owner:
-        lines.append(_if_owner_fails(tenure, owner, candidates))
-        lines.append(_failback(tenure, owner, at_ns))
-    elif not situation.is_quorate(at_ns):
-        lines.append(
-            f"{situation.votes.present(at_ns)} of {situation.config.majority} votes needed are heard from"
-            " here: nobody may start it before a majority is."
-        )
-    return lines
-
-
-def _where(core: ClusterCore, tenure: Tenure, owner: str) -> str:
-    note = core.transitions.get(tenure.spec.name)
-    why = f" Last change: {note.sentence}." if note else ""
-    return (f"{tenure.spec.name} is on {owner}." if owner else f"{tenure.spec.name} has no Owner.") + why
-
-
-def _who_could(tenure: Tenure, owner: str, candidates: tuple[str, ...], at_ns: int) -> list[str]:
-    situation = tenure.situation
-    lines = []
-    own = tenure.report(at_ns)
-    for name in tenure.spec.prefer:
-        if name in candidates:
-            lines.append(f"{name} could take it.")
-        elif name != owner:
-            peer = next((p for p in situation.node_peers if p.voter.name == name), None)
-            report = own if peer is None else peer.group(tenure.spec.name)
-            state = peer.state.value if peer is not None else ""
-            lines.append(
-                f"{name} cannot take it: {(report.reason if report else '') or state or 'not ready'}."
-            )
-    return lines
-
-
-def _held(tenure: Tenure, owner: str) -> list[str]:
-    name, node = tenure.spec.name, tenure.holding.node
-    lease = format_duration(tenure.situation.config.timing.lease_ns)
-    if tenure.holding.note.hold is Hold.LIVELOCK:
-        first = f"It is FROZEN on {node}: other Nodes leave it alone unless {node} cannot serve it for long."
-    else:
-        first = f"It is HELD on {node}: a failed Resource is started again there first, nothing goes back."
-    then = f"If {owner or node} dies, another Node takes it over once its Lease of {lease} has run out."
-    ask = f"When you have looked: ha-monitor clear {name}, or ha-monitor switch {name} --to NODE."
-    return [first, *([then] if owner else []), ask]
-
-
-def _if_owner_fails(tenure: Tenure, owner: str, candidates: tuple[str, ...]) -> str:
-    lease = format_duration(tenure.situation.config.timing.lease_ns)
-    if not candidates:
-        return f"If {owner} fails, nobody can take it over."
-    return f"If {owner} fails, {candidates[0]} takes it over once its Lease of {lease} has run out."
-
-
-def _failback(tenure: Tenure, owner: str, at_ns: int) -> str:
-    failback, best = tenure.spec.failback, tenure.spec.prefer[0]
-    if owner == best:
-        return f"{owner} is the preferred Node."
-    if failback.kind is FailbackKind.NEVER:
-        return f"It does not go back to {best} by itself (failback never)."
-    if failback.kind is FailbackKind.MANUAL:
-        command = f"ha-monitor switch {tenure.spec.name} --to {best}"
-        return f"It goes back to {best} when an operator says so: {command}."
-    if tenure.failback.is_placed_by_operator:
-        return f"An operator put it on {owner}: it does not go back to {best} by itself."
-    due_ns = tenure.failback.due_ns()
-    if due_ns is None:
-        return f"It goes back to {best} by itself (failback {failback.kind.value}) when {best} is ready."
-    return f"It goes back to {best} in {format_duration(max(0, due_ns - at_ns))}, if {best} stays ready."
