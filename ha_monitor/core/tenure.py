@@ -10,7 +10,9 @@ from ha_monitor.core.candidacy import NO_RELEASE, Candidacy
 from ha_monitor.core.damping import History, HoldDown
 from ha_monitor.core.events import WindowArmed
 from ha_monitor.core.failback import FailbackWatch
+from ha_monitor.core.farewells import Farewells
 from ha_monitor.core.groups import GroupRunner, Leaving
+from ha_monitor.core.hearsay import Hearsay
 from ha_monitor.core.holding import Holding
 from ha_monitor.core.leases import (
     Arm,
@@ -24,15 +26,14 @@ from ha_monitor.core.leases import (
     Say,
     Won,
 )
+from ha_monitor.core.leaving import decide
 from ha_monitor.core.nodes import Peer
-from ha_monitor.core.placement import NO_CARRIER
 from ha_monitor.core.quorum import NO_TARGET
 from ha_monitor.core.situation import Situation
 from ha_monitor.core.transitions import Passage, tell, tell_released_to_nobody
 from ha_monitor.messages import (
     Accept,
     Answer,
-    Ask,
     Asked,
     GroupReport,
     LeaseMessage,
@@ -43,17 +44,12 @@ from ha_monitor.messages import (
 from ha_monitor.model import (
     NO_BALLOT,
     REPORTER,
-    Ballot,
     Cause,
     Group,
     GroupState,
-    NodeState,
-    ResourceState,
 )
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
-RELEASE_REPEATS = 3  # beats on which a RELEASE is said again, for voters that missed it
-LOST_REPEATS_MAX = 600  # when the Lease was lost: most likely nobody hears the first of them
 UP = (GroupState.RUNNING, GroupState.DEGRADED)
 
 
@@ -85,7 +81,8 @@ class Tenure:
         self.failback = FailbackWatch(situation, spec)
         self.arming: int = 0  # sending number that the kernel was asked for
         self.candidacy = Candidacy(situation, spec, self.seeker, self.passage)
-        self._releases: list[tuple[int, Release]] = []  # (beats to go, message)
+        self.farewells = Farewells(situation, spec, self.seeker)
+        self.hearsay = Hearsay(situation, spec, self.seeker, self.passage, self.candidacy)
         self._adopting_until_ns = 0  # what a former core of this Node held ends then; 0: there is nothing
         self._is_taken_up = False  # won in time: no transition, service was not touched
         self._is_told = True
@@ -128,12 +125,14 @@ class Tenure:
     def beat(self, at_ns: int) -> None:
         """Once per interval: renew, or ask again."""
         self.arming = 0
-        self._repeat_releases()
+        self.farewells.repeat()
         self.runner.retry_close(at_ns)
         self._take(self.seeker.beat(at_ns), at_ns)
         if self.runner.is_owner and self.seeker.phase is Phase.HELD:
             is_up = self.runner.state in UP
-            self.history.see(self.situation.me.name, self.seeker.ballot, is_up, self._cause(at_ns), at_ns)
+            self.history.see(
+                self.situation.me.name, self.seeker.ballot, is_up, self.hearsay.cause(at_ns), at_ns
+            )
             self.hold_down.see(is_up, at_ns)
         self.holding.look(at_ns)
 
@@ -147,14 +146,8 @@ class Tenure:
         """A voter answered."""
         self._take(self.seeker.receive(sender, message, at_ns), at_ns)
         if isinstance(message, Asked) and message.answer is Answer.HELD:
-            self._hear_of_fenced(message.epoch, at_ns)
-            self._hear_of_owner(message)
-
-    def _hear_of_owner(self, told: Asked) -> None:
-        """Of one that was never heard itself: it was cut off from here and not from that voter."""
-        nodes = {node.index: node.name for node in self.situation.config.nodes}
-        if told.owner != self.situation.me.index and self.seeker.is_surely_held(told.epoch):
-            self.passage.see_told(nodes.get(told.owner, ""), told.epoch)
+            self.hearsay.hear_of_fenced(message.epoch, at_ns)
+            self.hearsay.hear_of_owner(message)
 
     def see_release(self, peer: Peer, message: Release, at_ns: int) -> None:
         """Another Node, or its guard, let go."""
@@ -169,23 +162,7 @@ class Tenure:
 
     def see_fenced(self, at_ns: int) -> None:
         """A life is over: what voters hold for it ends like after a RELEASE, told with the next ASK."""
-        held = self.situation.seat.held(self.spec.name, at_ns)
-        told = self.seeker.holder(at_ns)
-        for grant in (held, told):
-            if grant is not None:
-                self._hear_of_fenced(grant[1], at_ns)
-        owner = next((p for p in self.situation.node_peers if p.voter.name == self.passage.owner), None)
-        if owner is not None and (owner.voter.index, owner.incarnation) in self.situation.fenced:
-            self._hear_of_fenced(self.passage.epoch, at_ns)
-            self.passage.released_cause = Cause.NODE_FENCED
-            self.candidacy.successor_named = NO_RELEASE
-
-    def _hear_of_fenced(self, ballot: Ballot, at_ns: int) -> None:
-        if (ballot.node, ballot.incarnation) not in self.situation.fenced:
-            return
-        self.seeker.hear_release(ballot)
-        self.situation.seat.answer(self.situation.me.index, Ask(self.spec.name, ballot), at_ns)
-        self.seeker.ask_again_ns = 0  # what voters refused before is out of date
+        self.hearsay.see_fenced(at_ns)
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
         """Another Node says how it stands to the group."""
@@ -195,7 +172,7 @@ class Tenure:
         self.seeker.hear_ballot(report.epoch)
         if report.epoch < self.passage.epoch:
             return
-        is_stopping, cause = report.state is GroupState.STOPPING, self._cause(at_ns)
+        is_stopping, cause = report.state is GroupState.STOPPING, self.hearsay.cause(at_ns)
         self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
         self._adopting_until_ns = 0  # too late: another Node has it
         self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
@@ -223,7 +200,7 @@ class Tenure:
             case Arm(sending, timeout_ns):
                 return self._arm(sending, timeout_ns, at_ns)
             case Prepared():
-                self._learn_of_owner(at_ns)
+                self.hearsay.learn_of_former_life(at_ns)
                 self.runner.prepare(self._is_adopting(at_ns))
                 return self.seeker.resume(at_ns)
             case Won(ballot, sending, end_ns):
@@ -231,7 +208,7 @@ class Tenure:
                 self._is_told, self._is_taken_up = False, self._is_adopting(at_ns)
                 self._adopting_until_ns = 0
                 self.hold_down.end()
-                self.history.see(self.situation.me.name, ballot, False, self._cause(at_ns), at_ns)
+                self.history.see(self.situation.me.name, ballot, False, self.hearsay.cause(at_ns), at_ns)
                 self.runner.win(ballot, sending, end_ns, at_ns)
             case Renewed(ballot, sending, end_ns, margin_ns):
                 self.margins.append((at_ns, 100 * margin_ns // self.situation.config.timing.lease_ns))
@@ -241,12 +218,6 @@ class Tenure:
             case Denied():
                 pass  # the seeker says when to ask again
         return []
-
-    def _learn_of_owner(self, at_ns: int) -> None:
-        """A core that knows of no Owner may hear from voters that it was its own former life."""
-        told, me = self.seeker.holder(at_ns), self.situation.me
-        if told is not None and told[0] == me.index and not self.passage.owner:
-            self.passage.owner = me.name
 
     def _say(self, voter: int, message: LeaseMessage, at_ns: int) -> list[Output]:
         me = self.situation.me.index
@@ -281,7 +252,7 @@ class Tenure:
         self._finish_stop(at_ns)
         is_proved = self.runner.custody.is_ended and not self.runner.is_owner
         if self.seeker.lost and self.spec.exclusive and is_proved:
-            self._release_lost(at_ns)
+            self.farewells.release_lost(at_ns)
         if self.runner.failed is not None and self.runner.state is GroupState.STARTING:
             self._give_up_start(at_ns)
         reason = self.ineligible(at_ns) if self.runner.is_owner else ""
@@ -331,43 +302,12 @@ class Tenure:
         return placement.eligible_peers(self.spec, self.situation.node_peers)
 
     def _consider_leaving(self, at_ns: int) -> None:
-        situation = self.situation
-        if not self.runner.is_owner or self.runner.is_busy:
+        departure = decide(self, at_ns)
+        if departure is None:
             return
-        if situation.in_maintenance(at_ns) and not situation.is_stopping:
-            return
-        reason = self.ineligible(at_ns)
-        able = [] if self._is_kept_by_maintenance(at_ns) else self.candidates()
-        if situation.is_stopping:
-            self.hand_over(able[0] if able else None, situation.stop_cause, at_ns)
-        elif reason and (listening := [peer for peer in able if peer.hears_us(at_ns)]):
-            if self._may_lack_carrier_too(reason, at_ns):
-                return
-            if any(r.must_stop and r.state is ResourceState.FAILED for r in self.runner.records.values()):
-                self.hold_down.note(reason, at_ns)
-            self.hand_over(listening[0], self._cause_of(reason), at_ns)
-        elif not reason:
-            better = self.failback.wants_to_go(at_ns)
-            may_go = self.runner.state is GroupState.RUNNING and not self.holding.is_held
-            if better is not None and may_go:
-                self.hand_over(better, Cause.FAILBACK, at_ns)
-
-    def _is_kept_by_maintenance(self, at_ns: int) -> bool:
-        """Whether nobody would take the group although it were let go of."""
-        return self.situation.in_maintenance(at_ns) and self.spec.name != REPORTER
-
-    def _may_lack_carrier_too(self, reason: str, at_ns: int) -> bool:
-        """A switch that reboots pulls all cables at once: let others say so before one of them is chosen."""
-        return reason.startswith(NO_CARRIER) and at_ns < self.situation.carriers_told_ns
-
-    def _cause_of(self, reason: str) -> Cause:
-        if reason == "standby":
-            return Cause.STANDBY_ORDERED
-        if reason.startswith(NO_CARRIER):
-            return Cause.CARRIER_LOST
-        if reason.startswith("isolated") or reason == NO_TARGET:
-            return Cause.LINK_ISOLATED
-        return Cause.STOP_FAILED if reason.endswith("stop failed") else Cause.RESOURCE_FAILED
+        if departure.failed_here:
+            self.hold_down.note(departure.failed_here, at_ns)
+        self.hand_over(departure.successor, departure.cause, at_ns)
 
     def hand_over(self, successor: Peer | None, cause: Cause, at_ns: int) -> None:
         """Stop here, then release to the successor."""
@@ -389,9 +329,7 @@ class Tenure:
                 self.seeker.abandon()
             return
         ballot = self.seeker.ballot
-        for released in self.seeker.releasable():
-            release = Release(self.spec.name, released, leaving.successor, leaving.cause)
-            self._releases.append((RELEASE_REPEATS, release))
+        self.farewells.repeat_later(leaving)
         self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
         self.history.see_end(self.situation.me.name, ballot, leaving.cause, at_ns)
         self._adopting_until_ns = 0
@@ -399,19 +337,6 @@ class Tenure:
         if leaving.successor < 0 and self.spec.name != REPORTER:
             name = self.situation.me.name
             self.situation.emit(tell_released_to_nobody(self.spec.name, name, leaving.cause, ballot))
-
-    def _release_lost(self, at_ns: int) -> None:
-        """Voters hold an exclusive group longer than its Lease: not longer than until it is proved ended."""
-        beats = self.spec.stop_within_ns // self.situation.config.timing.interval_ns
-        for release in self.seeker.release_lost(Cause.LEASE_LOST):
-            self._releases.append((max(RELEASE_REPEATS, min(beats, LOST_REPEATS_MAX)), release))
-            self.situation.seat.answer(self.situation.me.index, release, at_ns)
-
-    def _repeat_releases(self) -> None:
-        for _, release in self._releases:
-            for voter in self.situation.peers:
-                self.situation.say[voter].append(release)
-        self._releases = [(beats - 1, release) for beats, release in self._releases if beats > 1]
 
     def _give_up_start(self, at_ns: int) -> None:
         assert self.runner.failed is not None
@@ -430,7 +355,7 @@ class Tenure:
         name = self.situation.me.name
         passage, epoch = self.passage, self.runner.epoch
         is_taken_up, self._is_taken_up = self._is_taken_up, False
-        cause = self._cause(at_ns)
+        cause = self.hearsay.cause(at_ns)
         self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
             if is_taken_up:
@@ -439,17 +364,6 @@ class Tenure:
                 self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))
         passage.see_owner(name, epoch, at_ns, False)
         self.candidacy.successor_named = NO_RELEASE
-
-    def _cause(self, at_ns: int) -> Cause:
-        """Why the group is free, or was before somebody else took it."""
-        former = self.passage.former
-        owner = next((p for p in self.situation.node_peers if p.voter.name == former), None)
-        is_silent = (
-            owner is not None
-            and owner.state in (NodeState.JOINING, NodeState.SUSPECT, NodeState.LOST)
-            and not owner.is_heard(at_ns)
-        )
-        return self.passage.cause(is_silent, not former)
 
     # Reports
 
@@ -471,16 +385,8 @@ class Tenure:
 
     def goodbye(self) -> tuple[Release, ...]:
         """What the guard may say once this core is reaped and its addresses are closed."""
-        able = self.candidates()
-        if self.seeker.phase is not Phase.HELD or not able:
-            return ()
-        if any(r.must_stop for r in self.runner.records.values()):
-            return ()  # more than an address must end: the Lease has to run out
-        successor = able[0].voter.index
-        return tuple(
-            Release(self.spec.name, ballot, successor, Cause.DAEMON_DIED)
-            for ballot in self.seeker.releasable()
-        )
+        has_more = any(r.must_stop for r in self.runner.records.values())
+        return self.farewells.by_proxy(self.candidates(), has_more)
 
     def deadline_ns(self, at_ns: int) -> int | None:
         """When this group next needs a step, None if only events can change something."""
