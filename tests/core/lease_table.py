@@ -2,6 +2,7 @@
 
 from ha_monitor.core.leases import Arm, LeaseSeeker, Prepared, Say, SendingNumbers
 from ha_monitor.core.voter import VoterSeat
+from ha_monitor.messages import Accept, Answer, Asked, Promise
 from ha_monitor.model import Timing
 from ha_monitor.timebase import SECOND
 
@@ -9,6 +10,8 @@ TIMING = Timing()
 T = TIMING.lease_ns
 BEAT = TIMING.interval_ns
 OWNER_T = TIMING.owner_lease_ns
+
+AT = 50 * SECOND
 
 
 def seats(count=3, **changes):
@@ -56,3 +59,37 @@ class Table:
 
     def win(self, candidate, at_ns=SECOND):
         return self.play(candidate, candidate.seek(at_ns), at_ns)
+
+
+def said(outputs, kind):
+    """The messages of that kind."""
+    return [o for o in outputs if isinstance(o, Say) and isinstance(o.message, kind)]
+
+
+def opened(candidate, at_ns=AT):
+    """Two voters say OPEN: on to PREPARE."""
+    candidate.seek(at_ns)
+    candidate.receive(0, Asked("www", Answer.OPEN), at_ns)
+    return candidate.receive(2, Asked("www", Answer.OPEN), at_ns)
+
+
+def proposing(candidate, at_ns=AT):
+    """Promised OPEN by voters 0 and 2, armed and sent at ``at_ns``; returns ballot and sending."""
+    ballot = opened(candidate, at_ns)[0].message.ballot
+    candidate.receive(0, Promise("www", ballot, 100, True), at_ns)
+    assert candidate.receive(2, Promise("www", ballot, 102, True), at_ns) == [Prepared(ballot)]
+    (arm,) = candidate.resume(at_ns)
+    candidate.armed(arm.sending, True, at_ns)
+    return ballot, arm.sending
+
+
+def accept(candidate, voter, ballot, sending, at_ns, life=None):
+    """A voter's ACCEPT arrives."""
+    return candidate.receive(voter, Accept("www", ballot, sending, life or 100 + voter), at_ns)
+
+
+def owner(table=None, at_ns=AT):
+    """Pub2 owns it."""
+    table, holder = table or Table(), seeker()
+    assert table.win(holder, at_ns)
+    return table, holder

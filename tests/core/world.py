@@ -252,3 +252,8 @@ class World:
 
 def with_failback(group, failback):
     return replace(group, failback=failback)
+
+
+def causes(world):
+    """Of every transition that was told, in order."""
+    return [t.cause for t in world.transitions]
