@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 
 from ha_monitor.errors import UsageError
 from ha_monitor.sim.processes import in_processes
 from ha_monitor.sim.shrink import shrink
-from ha_monitor.sim.swarm import PLAYED, Outcome, play_world
+from ha_monitor.sim.swarm import PLAYED, Outcome, Window, play_world
 from ha_monitor.sim.worlds import SOUND, WORLDS, Job, make, plants, world_of
+from ha_monitor.timebase import MS
 
 SEEDS = 100
 SEEDS_AT_ONCE = 4  # that a process takes
@@ -124,7 +126,21 @@ def _tell(outcomes: list[Outcome], is_json: bool) -> int:
         _print(", ".join(f"{number} {name}" for name, number in counts.items()))
         played = {name: sum(outcome.counts.get(name, 0) for outcome in outcomes) for name in PLAYED}
         _print(f"played: {', '.join(f'{number} {name}' for name, number in played.items())}")
+        _tell_windows([window for outcome in outcomes for window in outcome.windows])
     return 1 if violations else 0
+
+
+def _tell_windows(windows: Sequence[Window]) -> None:
+    """For how long machines that woke up answered beside another one."""
+    for is_clear, where in ((True, "where packets passed"), (False, "where something was in the way")):
+        found = [window for window in windows if window.is_clear is is_clear]
+        if found:
+            longest_ns = max(window.length_ns for window in found)
+            part = max(window.length_ns / window.interval_ns for window in found)
+            _print(
+                f"woken beside another Owner, {where}: {len(found)} times, "
+                f"at most {longest_ns / MS:.0f} ms, at most {part:.2f} heartbeats"
+            )
 
 
 def _print(line: str) -> None:

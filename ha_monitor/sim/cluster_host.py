@@ -238,6 +238,11 @@ class ClusterHost:
         if self.process is not None:
             self.process.slept(slept_ns)
 
+    def count_again(self, group: str) -> None:
+        """It has heard, or holds by a new grant: from now on it counts."""
+        if (woken := self.woken.pop(group, None)) is not None:
+            self.world.sleeps.ended(self, group, woken)
+
     def leave_out(self, group: str) -> None:
         """Mode `ping`: it may go on until it hears of a higher Epoch, however often it renews."""
         self.woken[group] = Woken(self.world.agenda.now_ns, NO_SENDING)
@@ -250,6 +255,7 @@ class ClusterHost:
         for name, tenure in self.process.core.tenures.items():
             if tenure.seeker.phase is Phase.HELD:
                 self.woken[name] = Woken(now_ns, own_ns)  # sendings never run ahead of the Lease clock
+        self.world.sleeps.woke(self)
 
     # What reaches the core
 
@@ -262,7 +268,7 @@ class ClusterHost:
         if self.is_frozen:
             if len(self._when_awake) < NIC_MAX:
                 self._when_awake.append(lambda: self.deliver(source, link, packet))
-        elif self.process is not None:
+        elif self.process is not None and self.world.plant.hears(self):
             arrived_ns = self.clock.own_ns(self.world.agenda.now_ns)
             self.process.post(Datagram(source, link, packet, arrived_ns))
 

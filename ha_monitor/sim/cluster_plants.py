@@ -12,9 +12,9 @@ from ha_monitor.core.voter import VoterSeat
 from ha_monitor.model import REPORTER
 from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker
 from ha_monitor.sim.faults import Mix
-from ha_monitor.sim.shapes import with_witness
 
 if TYPE_CHECKING:
+    from ha_monitor.sim.cluster_host import ClusterHost
     from ha_monitor.sim.cluster_swarm import Climate
     from ha_monitor.sim.core_process import CoreProcess
     from ha_monitor.sim.guard import Guard
@@ -52,9 +52,13 @@ class ClusterPlant:
         """After the core was reaped: close, then say goodbye, then start anew."""
         return ("close", "say_goodbye", "start")
 
-    def tells_fence(self, is_off: bool) -> bool:
-        """What the worker says of a fence."""
-        return is_off
+    def end_exclusive(self, host: ClusterHost, names: Sequence[str]) -> None:
+        """The guard ends what only one may run."""
+        host.services.kill(names)
+
+    def hears(self, host: ClusterHost) -> bool:  # noqa: ARG002  a bug may look at it
+        """Whether a core takes what arrives."""
+        return True
 
     def hang_patience_ns(self, lease_ns: int) -> int:
         """How long a core may not run before its guard kills it."""
@@ -65,12 +69,13 @@ SOUND = ClusterPlant()
 CLUSTER_PLANTS: dict[str, ClusterPlant] = {}
 
 
-def _planted(plant: type[ClusterPlant]) -> type[ClusterPlant]:
+def planted(plant: type[ClusterPlant]) -> type[ClusterPlant]:
+    """Know it by its name."""
     CLUSTER_PLANTS[plant.name] = plant()
     return plant
 
 
-@_planted
+@planted
 class NoAbstention(ClusterPlant):
     """A voter that lost its memory votes at once."""
 
@@ -82,7 +87,7 @@ class NoAbstention(ClusterPlant):
         return replace(drawn, mix=Mix(("forget", "cut", "partition", "power")))
 
 
-@_planted
+@planted
 class GoodbyeFirst(ClusterPlant):
     """The goodbye leaves before the kernel is closed."""
 
@@ -97,7 +102,7 @@ class GoodbyeFirst(ClusterPlant):
         return ("say_goodbye", "close", "start")
 
 
-@_planted
+@planted
 class GoodbyeForTheSlow(ClusterPlant):
     """The guard says goodbye for a core that is only slow, and does not reap it."""
 
@@ -113,7 +118,7 @@ class GoodbyeForTheSlow(ClusterPlant):
         return lease_ns // 2
 
 
-@_planted
+@planted
 class LateTimeout(ClusterPlant):
     """The kernel's timer begins at the grant and not before the asking; a stall may lie in between."""
 
@@ -138,7 +143,7 @@ class LateTimeout(ClusterPlant):
         super().activate(process, action)
 
 
-@_planted
+@planted
 class AlwaysOpen(ClusterPlant):
     """A voter says OPEN whatever it holds."""
 
@@ -146,7 +151,7 @@ class AlwaysOpen(ClusterPlant):
     seat = GenerousSeat
 
 
-@_planted
+@planted
 class ReleaseClearsAny(ClusterPlant):
     """A RELEASE clears any ballot of its Owner."""
 
@@ -159,7 +164,7 @@ class ReleaseClearsAny(ClusterPlant):
         return replace(drawn, mix=mix)
 
 
-@_planted
+@planted
 class AbstainsForGood(ClusterPlant):
     """A voter that lost its memory never votes again."""
 
@@ -171,7 +176,7 @@ class AbstainsForGood(ClusterPlant):
         return replace(drawn, mix=Mix(("forget", "power")))
 
 
-@_planted
+@planted
 class Shouting(ClusterPlant):
     """Every packet is sent ten times."""
 
@@ -179,7 +184,7 @@ class Shouting(ClusterPlant):
     copies = 10
 
 
-@_planted
+@planted
 class StartsUnordered(ClusterPlant):
     """The worker is told to start what runs on the Owner without its address being open."""
 
@@ -193,7 +198,7 @@ class StartsUnordered(ClusterPlant):
         """Do nothing, which is the bug."""
 
 
-@_planted
+@planted
 class OwnVote(ClusterPlant):
     """A candidate counts its own vote without asking for it."""
 
@@ -205,7 +210,7 @@ class OwnVote(ClusterPlant):
             tenure.seeker.__class__ = OwnVoteSeeker
 
 
-@_planted
+@planted
 class DeafToEpochs(ClusterPlant):
     """Nobody closes for a higher Epoch."""
 
@@ -221,7 +226,7 @@ class DeafToEpochs(ClusterPlant):
             tenure.seeker.hear_higher = lambda *_: []  # type: ignore[method-assign]
 
 
-@_planted
+@planted
 class SpeaksOn(ClusterPlant):
     """Who held the reporter's Lease last goes on speaking for the cluster."""
 
@@ -239,7 +244,7 @@ class SpeaksOn(ClusterPlant):
         )
 
 
-@_planted
+@planted
 class StartsAtOnce(ClusterPlant):
     """All Resources of a group are started at once."""
 
@@ -257,7 +262,7 @@ def _hurried(step: Step) -> Step:
     return lambda record, at_ns: step(record, at_ns) or True
 
 
-@_planted
+@planted
 class StopsAtOnce(ClusterPlant):
     """All Resources of a group are stopped at once."""
 
@@ -273,21 +278,3 @@ class StopsAtOnce(ClusterPlant):
             tenure.runner._bring_down = _hurried(  # type: ignore[method-assign,assignment]
                 tenure.runner._bring_down
             )
-
-
-@_planted
-class ShortHold(ClusterPlant):
-    """Voters hold an exclusive group no longer than its Lease."""
-
-    name = "exclusive-held-too-short"
-
-    def climate(self, drawn: Climate) -> Climate:
-        """Owners are cut off, and ending takes its time."""
-        shape = with_witness(drawn.shape)
-        groups = (replace(shape.groups[0], kind="data"), *shape.groups[1:])
-        return replace(drawn, shape=replace(shape, groups=groups), mix=Mix(("cut", "pause")))
-
-    def began(self, process: CoreProcess) -> None:
-        """Ask for too little."""
-        for tenure in process.core.tenures.values():
-            tenure.seeker.hold_ns = process.host.config.timing.lease_ns

@@ -43,8 +43,8 @@ EFFECTS: Mapping[str, Effect] = {
 FAULTS = tuple(name for name in EFFECTS if name not in ("stumble", "replay"))
 ALWAYS = ("loss", "doubling", "lateness", "slow_agents", "failing_agents", "hanging_agents", "lying_agents")
 ALWAYS_FENCING = _FENCING[:4]
-SILENCING = ("partition", "partition", "power", "cut")  # what it takes for a fence
-BAD_LEASES = ((2, 4), (2, 4), (5, 10))  # short lives and long ones
+MOVING = ("partition", "cut", "power", "switch", "stop")  # what it takes for fences and takeovers
+BAD_LEASES = ((1.5, 3), (1.5, 3), (4, 8))  # short lives and long ones
 PACKETS_MAX = 40  # of a beat: the more a world sends, the shorter is its bad time
 SETTLED_LEASES = 2  # so long everything must stay as it should
 WALL_SYNC_NS, WALL_ASTRAY_NS = 50 * MS, 3600 * SECOND
@@ -66,16 +66,13 @@ class Climate:
         shape = draw_shape(rng)
         known = tuple(name for name in _possible(shape, FAULTS) if rng.random() < 0.3)
         always = tuple(name for name in _possible(shape, (*ALWAYS, *ALWAYS_FENCING)) if rng.random() < 0.15)
-        if shape.quorum == "fencing":
-            known += tuple(name for name in SILENCING if rng.random() < 0.6)
+        is_slow = shape.has_data or bool(shape.fencing)  # a takeover takes more than a Lease there
+        if is_slow:
+            known += tuple(name for name in MOVING if rng.random() < 0.5)
         gap = rng.choice(((0.05, 0.5), (0.05, 1.0), (0.3, 2.0)))
         mix = Mix(known or ("power",), always, gap, rng.choice((0, 0, 5, 30)), rng.choice((0, 0, 10, 60)))
-        return cls(
-            shape,
-            mix,
-            rng.uniform(*rng.choice(BAD_LEASES if shape.quorum != "fencing" else BAD_LEASES[-1:]))
-            * _size_factor(shape),
-        )
+        leases = BAD_LEASES[-1] if is_slow else rng.choice(BAD_LEASES)
+        return cls(shape, mix, rng.uniform(*leases) * _size_factor(shape))
 
 
 def _possible(shape: Shape, kinds: Iterable[str]) -> Iterator[str]:
@@ -177,6 +174,11 @@ class SwarmWorld(ClusterWorld):
         elif after == 0:
             del self.stumbling[process.host.index]
             process.stall(length_ns)
+
+    def is_calm_since(self, since_ns: int) -> bool:
+        """No fault happened since then, and none lies in wait."""
+        now_ns = self.agenda.now_ns
+        return not self.stumbling and not any(since_ns <= fault.at_ns <= now_ns for fault in self.faults)
 
     def draw_delay(self) -> int:
         """How long a guard stands still between two steps: mostly short, at times longer than a Lease."""

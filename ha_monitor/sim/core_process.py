@@ -211,7 +211,7 @@ class CoreProcess:
 
     def _forget_sleep(self) -> None:
         for group in self._settled:
-            self.host.woken.pop(group, None)
+            self.host.count_again(group)
         self._settled.clear()
 
     def over(self, group: str) -> None:

@@ -121,7 +121,6 @@ class Fencer:
 
     def _end(self, action: ac.FenceNode, is_off: bool, detail: str) -> None:
         self._busy.discard(action.node)
-        is_off = self._host.world.plant.tells_fence(is_off)
         self._host.order(ev.FenceEnded(action.node, action.operation_id, is_off, detail))
 
 

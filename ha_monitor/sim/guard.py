@@ -57,7 +57,7 @@ class Guard:
             return
         self._ending.discard(group)
         self.watched.pop(group, None)
-        self.host.services.kill(exclusive_names(self.host.config, group))
+        self.host.world.plant.end_exclusive(self.host, exclusive_names(self.host.config, group))
         self.host.order(ev.GroupEnded(group, True))
         if (until_ns := self._asked.pop(group, None)) is not None:
             for event in self.watch_group(group, until_ns, True):

@@ -19,6 +19,7 @@ class Kernel:
         self._clock = clock
         self._window: dict[int, int] = {}  # sending to the true moment of its end
         self._held: dict[str, int] = {}  # address (or group) to sending
+        self._since: dict[str, int] = {}  # address: since when it answers without a gap (true time)
         self._frozen_ns = -1  # since when the whole machine stands still
         self.changes = 0  # grows whenever something may have opened: what only closes needs no check
 
@@ -32,6 +33,8 @@ class Kernel:
 
     def activate(self, name: str, sending: int) -> None:
         """The address passes as long as that sending is armed; an older one never replaces a newer."""
+        if not self.answers(name):
+            self._since[name] = self._agenda.now_ns
         self._held[name] = max(sending, self._held.get(name, 0))
         self.changes += 1
 
@@ -61,6 +64,10 @@ class Kernel:
         if sending is None or self._frozen_ns >= 0:
             return False
         return self._window.get(sending, 0) > self._agenda.now_ns
+
+    def answers_since_ns(self, name: str) -> int:
+        """The true moment at which it began to answer, if it does."""
+        return self._since.get(name, 0)
 
     def answers_until_ns(self, name: str) -> int:
         """The true moment at which it stops to answer unless somebody renews; 0 if it does not answer."""

@@ -26,7 +26,7 @@ from ha_monitor.sim.lease_host import Guard, Host
 from ha_monitor.sim.lease_life import GROUP, Life, Packet, SwitchOrder
 from ha_monitor.sim.network import CALM, Network, Weather
 from ha_monitor.sim.plants import NOTHING, LeasePlant
-from ha_monitor.sim.swarm import TAKEOVERS
+from ha_monitor.sim.swarm import TAKEOVERS, Window
 from ha_monitor.timebase import MS, SECOND
 
 TIMINGS = (Timing(200 * MS, SECOND), Timing(100 * MS, SECOND), Timing(2 * SECOND, 10 * SECOND))
@@ -103,6 +103,7 @@ class LeaseWorld:
         self.wall_offset_s = 0
         self.events = 0
         self.counts: Counter[str] = Counter()
+        self.windows: list[Window] = []  # no machine sleeps here
         self._last_owner = -1
         self.is_quiet = False
         self._ambush_over_ns = 0

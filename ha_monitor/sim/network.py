@@ -120,6 +120,10 @@ class Network:
         self._felt[route] = felt
         return felt
 
+    def is_clear(self, route: Route) -> bool:
+        """Whether every packet passes now, and at once."""
+        return route not in self.cut and (self._felt.get(route) or self._feel(route)) == CALM
+
     def _carry(self, source: int, target: int, link: str, packet: Any, delay_ns: int) -> None:
         self._agenda.after(delay_ns, lambda: self._deliver(source, target, link, packet))
 

@@ -127,7 +127,7 @@ def draw_shape(rng: random.Random) -> Shape:
     is_spread = rng.random() < 0.5
     names = NODES[:nodes]
     groups = tuple(_draw_group(rng, number, names, is_spread) for number in range(count))
-    has_data = quorum != "ping" and rng.random() < 0.3
+    has_data = quorum != "ping" and rng.random() < 0.4
     if has_data:
         groups = (replace(groups[0], kind="data"), *groups[1:])
     has_witness = not quorum and (nodes == 2 or (nodes == 3 and rng.random() < 0.2))
@@ -147,11 +147,14 @@ def _draw_group(rng: random.Random, number: int, names: tuple[str, ...], is_spre
 
 def with_witness(shape: Shape) -> Shape:
     """The same cluster in a mode that needs no devices and no targets."""
-    if not shape.quorum:
-        return replace(shape, fencing="")
-    prefer = NODES[:2]
-    groups = tuple(replace(group, prefer=prefer) for group in shape.groups)
-    return replace(shape, nodes=2, has_witness=True, groups=groups, quorum="", fencing="")
+    return as_pair(shape, "") if shape.quorum else replace(shape, fencing="")
+
+
+def as_pair(shape: Shape, quorum: str, fencing: str = "") -> Shape:
+    """Two Nodes with the same groups, in that mode; in none: with a Witness."""
+    kinds = {"data": "queue"} if quorum == "ping" else {}
+    groups = tuple(replace(g, prefer=NODES[:2], kind=kinds.get(g.kind, g.kind)) for g in shape.groups)
+    return replace(shape, nodes=2, has_witness=not quorum, groups=groups, quorum=quorum, fencing=fencing)
 
 
 def changed(shape: Shape, rng: random.Random) -> Shape:

@@ -15,12 +15,22 @@ FENCES, SLEEPS = "fences", "sleeps of whole machines"
 PLAYED = (TAKEOVERS, TAKEOVERS_EXCLUSIVE, FENCES, SLEEPS)
 
 
+@dataclass(frozen=True)
+class Window:
+    """A machine that woke up answered so long beside another one. ``is_clear``: no fault was in the way."""
+
+    length_ns: int
+    interval_ns: int
+    is_clear: bool
+
+
 class World(Protocol):
     """What a swarm runs."""
 
     seed: int
     events: int
     counts: Counter[str]
+    windows: list[Window]
     trace: Callable[[str], None] | None
 
     @property
@@ -37,7 +47,7 @@ class World(Protocol):
 class Outcome:
     """What a swarm found. ``broken``: the checker's sentence, "" if all held; ``kind``: its sort of check.
 
-    ``counts``: what was played, by the names in PLAYED.
+    ``counts``: what was played, by the names in PLAYED. ``windows``: of machines that slept as a whole.
     """
 
     seeds: int
@@ -46,6 +56,7 @@ class Outcome:
     kind: str = ""
     seed: int = -1  # the last one that was played
     counts: Mapping[str, int] = field(default_factory=dict)
+    windows: tuple[Window, ...] = ()
 
 
 def run_swarm(make: Callable[[int], World], seeds: Iterable[int]) -> Outcome:
@@ -65,12 +76,13 @@ def play_world(world: World) -> Outcome:
     # A world is full of cycles that live as long as it does: looking for garbage meanwhile finds nothing.
     was_enabled = gc.isenabled()
     gc.disable()
+    sentence = kind = ""
     try:
         world.play()
     except AssertionError as broken:
         when = f"seed {world.seed}, event {world.events}, {world.now_ns / SECOND:.6f} s"
-        return Outcome(1, world.events, f"{when}: {broken}", type(broken).__name__, world.seed, world.counts)
+        sentence, kind = f"{when}: {broken}", type(broken).__name__
     finally:
         if was_enabled:
             gc.enable()
-    return Outcome(1, world.events, seed=world.seed, counts=world.counts)
+    return Outcome(1, world.events, sentence, kind, world.seed, world.counts, tuple(world.windows))

@@ -93,7 +93,7 @@ class LeaseWatch:
         if tenure.seeker.phase is not Phase.HELD:
             process.over(name)
         elif tenure.runner.sending > woken.sending:
-            del process.host.woken[name]  # a majority granted it anew: it is a Lease like any other
+            process.host.count_again(name)  # a majority granted it anew: it is a Lease like any other
 
     def _check_majority(self, host: ClusterHost, group: str, ballot: Ballot, is_kept: bool) -> None:
         """``is_kept``: a new ballot under a running Lease: the Owner of a pair needs only its own vote."""

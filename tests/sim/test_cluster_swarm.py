@@ -6,13 +6,14 @@ import itertools
 import pytest
 
 from ha_monitor.core import actions as ac
-from ha_monitor.model import NO_BALLOT
+from ha_monitor.model import NO_BALLOT, Quorum
 from ha_monitor.sim.cast import pair, queue
 from ha_monitor.sim.checks import SafetyBroken
-from ha_monitor.sim.cluster_plants import CLUSTER_PLANTS
 from ha_monitor.sim.cluster_swarm import EFFECTS, SwarmWorld
 from ha_monitor.sim.cluster_world import ClusterWorld
+from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.swarm import run_swarm
+from ha_monitor.timebase import SECOND
 
 SEEDS = 25
 
@@ -20,19 +21,23 @@ SEEDS = 25
 SEEDS_NEEDED = {
     "abstains-for-good": 6,
     "always-open": 4,
-    "deaf-to-higher-epochs": 15,
+    "deaf-to-higher-epochs": 20,
+    "deaf-when-woken": 40,
     "exclusive-held-too-short": 6,
+    "failed-fence-confirmed": 4,
     "goodbye-before-close": 6,
-    "goodbye-for-the-slow": 20,
-    "kernel-never-opens": 3,
-    "no-abstention": 20,
-    "own-vote-unasked": 8,
+    "goodbye-for-the-slow": 12,
+    "guard-ends-nothing": 10,
+    "kernel-never-opens": 4,
+    "no-abstention": 80,
+    "own-vote-unasked": 10,
+    "ping-unanswered": 60,
     "release-clears-any": 60,
-    "reporter-speaks-on": 8,
+    "reporter-speaks-on": 10,
     "shouting": 4,
     "starts-without-order": 15,
-    "stops-without-order": 30,
-    "timeout-written-late": 5,
+    "stops-without-order": 10,
+    "timeout-written-late": 6,
 }
 
 
@@ -66,16 +71,34 @@ def test_same_seed_lives_the_same_life():
 
 
 def test_worlds_of_the_swarm_know_every_fault():
-    known = ((fault.kind for fault in SwarmWorld(seed).faults) for seed in range(60))
+    known = ((fault.kind for fault in SwarmWorld(seed).faults) for seed in range(200))
     assert set(itertools.chain.from_iterable(known)) == set(EFFECTS)
 
 
 def test_worlds_of_the_swarm_have_every_shape():
-    shapes = [SwarmWorld(seed).shape for seed in range(120)]
-    assert {shape.nodes for shape in shapes} == {2, 3, 5}
+    shapes = [SwarmWorld(seed).shape for seed in range(200)]
+    assert {shape.nodes for shape in shapes} == {1, 2, 3, 5}
     assert {len(shape.groups) for shape in shapes} >= {1, 2, 3, 4, 8}
     assert {shape.has_witness for shape in shapes if shape.nodes == 3} == {True, False}
     assert {len({group.prefer[0] for group in shape.groups}) > 1 for shape in shapes} == {True, False}
+
+
+def test_worlds_of_the_swarm_have_every_quorum_mode_and_fence_devices_beside_a_witness_too():
+    shapes = [SwarmWorld(seed).shape for seed in range(200)]
+    assert {shape.config().quorum for shape in shapes} == set(Quorum)
+    assert any(shape.fencing for shape in shapes if shape.has_witness)
+    assert all(shape.fencing for shape in shapes if shape.quorum == "fencing")
+    assert {shape.has_data for shape in shapes if shape.quorum == "fencing"} == {True, False}
+
+
+def test_wall_clocks_of_hosts_differ_from_the_beginning():
+    differences = [
+        max(host.wall_ns() for host in world.hosts) - min(host.wall_ns() for host in world.hosts)
+        for world in map(SwarmWorld, range(40))
+    ]
+    assert 0 in differences
+    assert any(0 < ns < SECOND for ns in differences)
+    assert any(ns > SECOND for ns in differences)
 
 
 def test_two_that_are_both_strangers_to_each_other_do_not_storm():

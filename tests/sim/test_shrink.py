@@ -1,13 +1,14 @@
 """A seed that breaks is shrunk to the few faults that it takes, and those break it again."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
 
 from ha_monitor.sim.checks import LivenessBroken, SafetyBroken
-from ha_monitor.sim.cluster_plants import CLUSTER_PLANTS
 from ha_monitor.sim.cluster_swarm import SwarmWorld
 from ha_monitor.sim.faults import Fault, kept
+from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.shrink import shrink
 from ha_monitor.sim.swarm import play_world
 
@@ -23,6 +24,8 @@ class Toy:
     breaks: type = SafetyBroken
     seed: int = 0
     events: int = 0
+    counts: Counter = field(default_factory=Counter)
+    windows: list = field(default_factory=list)
     now_ns: int = 0
     trace: None = None
     lines: list = field(default_factory=list)
