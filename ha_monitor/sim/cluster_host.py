@@ -242,6 +242,7 @@ class ClusterHost:
         """It has heard, or holds by a new grant: from now on it counts."""
         if (woken := self.woken.pop(group, None)) is not None:
             self.world.sleeps.ended(self, group, woken)
+            self.world.counted_again_ns = self.world.agenda.now_ns
 
     def leave_out(self, group: str) -> None:
         """Mode `ping`: it may go on until it hears of a higher Epoch, however often it renews."""

@@ -50,6 +50,7 @@ class ClusterWorld:
         self.trace: Callable[[str], None] | None = None
         self.events = 0
         self.counts: Counter[str] = Counter()  # what was played: takeovers, fences, ...
+        self.counted_again_ns = -3600 * SECOND  # true time: when a woken machine last let go
         self.windows: list[Window] = []  # in which woken machines answered beside others
         self.is_first_start = True
         self.rate = RateCheck(config.timing.interval_ns)

@@ -188,13 +188,13 @@ class CoreProcess:
 
     def _feed(self, event: ev.Event) -> None:
         self._is_mute = False
-        if isinstance(event, ev.HeartbeatReceived):
-            self.heard_ns[event.heartbeat.sender] = event.arrived_ns
-            if self.host.woken:
-                self._note_higher(event.heartbeat)
+        if self.host.woken and isinstance(event, ev.HeartbeatReceived):
+            self._note_higher(event.heartbeat)
         actions = self.core.step(event, self.now_ns())
         self._deadline_ns = self.core.next_deadline_ns
         self.world.stepped(self, actions)
+        if isinstance(event, ev.HeartbeatReceived):
+            self.heard_ns[event.heartbeat.sender] = event.arrived_ns
         self._actions.extend(actions)
 
     def _note_higher(self, heartbeat: Heartbeat) -> None:

@@ -74,7 +74,9 @@ class TruthCheck:
     def _check_count(self, host: ClusterHost, name: str, count: int) -> None:
         if self._world.config.quorum is Quorum.PING:
             return  # there may be two, and then it is told
-        if count > 1 and not any(node.woken for node in self._world.nodes):
+        beats_ns = STALE_BEATS * host.config.timing.interval_ns
+        may_be_told = self._world.agenda.now_ns < self._world.counted_again_ns + beats_ns + LATE_NS
+        if count > 1 and not may_be_told and not any(node.woken for node in self._world.nodes):
             raise UntruthPublished(f"{host.name} tells of {count} Owners of {name}")
 
     def _check_address(self, host: ClusterHost, name: str, is_open: int) -> None:

@@ -30,6 +30,7 @@ class LeaseWatch:
         self._granted: dict[tuple[str, Ballot], set[int]] = {}
         self._won: set[tuple[str, Ballot]] = set()  # by a majority, as far as was seen
         self._seen: dict[Tenancy, tuple[Ballot, int]] = {}  # Epoch and end by the own clock
+        self._given_before: dict[str, set[int]] = {}  # by host: as of the end of the last step
         self._last_owner: dict[str, str] = {}
         self._held_until: dict[Tenancy, int] = {}  # true time
 
@@ -49,6 +50,8 @@ class LeaseWatch:
                 self._note_held(host, key, seeker.ballot, seeker.end_ns)
             if name in host.woken:
                 self._judge_woken(process, name)
+        if host.config.quorum.is_pair:
+            self._given_before[host.name] = _given_to(host)
 
     def _note_grants(self, process: CoreProcess) -> None:
         seat = process.core.situation.seat
@@ -98,6 +101,7 @@ class LeaseWatch:
     def _check_majority(self, host: ClusterHost, group: str, ballot: Ballot, is_kept: bool) -> None:
         """``is_kept``: a new ballot under a running Lease: the Owner of a pair needs only its own vote."""
         votes = self._granted.get((group, ballot), set()) | _given_to(host)
+        votes |= self._given_before.get(host.name, set())  # a vote may be given until it comes, in this step
         if is_kept and host.config.quorum.is_pair:
             votes.update(range(host.config.majority))
         if len(votes) < host.config.majority and host.config.quorum is Quorum.PING:

@@ -175,6 +175,27 @@ def test_two_that_said_goodbye_to_each_other_do_not_both_go_on(world):
     assert world.owners() == []
 
 
+def test_a_goodbye_that_the_other_ones_next_life_takes_gives_its_vote_to_that_life_alone(world):
+    """It stops when it has heard the new life, and before it knows that the new life hears it."""
+    world["pub3"].step(ev.StopOrdered(True))
+    world.run(1)
+    assert absences(world, "pub2") == {1: "stopped"}
+    world.restart_core("pub3")
+    new_life = world["pub3"].incarnation
+    peer = world["pub2"].core.situation.peers[1]
+    while peer.incarnation != new_life:
+        world.run(0.0001)
+    assert not peer.is_mutual(world.now_ns)
+    world["pub2"].step(ev.StopOrdered(True))
+    assert absences(world, "pub2") == {}
+    world.run(3)
+    assert world.owners() == ["pub3"]
+    world.separate("pub2", "pub3")
+    world.restart_core("pub2")
+    world.run(10)
+    assert world.owners() == ["pub3"]
+
+
 def test_nobody_is_fenced_in_maintenance(world):
     world.order("pub3", ev.MaintenanceOrdered(MaintenanceNote(0, 60 * SECOND, "cabling", "root")))
     world.run(1)
