@@ -1,0 +1,147 @@
+"""A planned restart as the guard carries it out: what it remembers, and with what it starts each core."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ha_monitor.model import ClusterConfig, Timing
+from ha_monitor.runtime import successor
+from ha_monitor.runtime.children import BackOff
+from ha_monitor.runtime.goodbye import Goodbye
+from ha_monitor.runtime.guard import Guard
+from ha_monitor.runtime.hang import HangWatch
+from ha_monitor.runtime.memory import Memory
+from ha_monitor.runtime.preparation import Prepared
+from ha_monitor.timebase import MS, SECOND
+from tests.runtime.test_orders import NODES, WITNESS
+
+SHORT, LONG = SECOND, 5 * SECOND
+
+
+def config_with(hold_ns):
+    return ClusterConfig("web", NODES, WITNESS, (), timing=Timing(hold_ns // 10, hold_ns))
+
+
+class Core:
+    """A core that says what the test lets it say, and ends when the test ends it."""
+
+    def __init__(self):
+        self.said, self.heard, self.code = [], [], None
+        self.is_ready = self.is_asked_to_end = False
+        self.released, self.user_lease_ends_ns = (), 0
+        self.goodbye, self.watch = Goodbye(), HangWatch(LONG, 100 * MS)
+        self.child = SimpleNamespace(pid=1, reap=lambda *_: self.code, kill=lambda: None)
+        self.channel = SimpleNamespace(receive=self._receive, send=self.heard.append, is_closed=True)
+
+    def _receive(self):
+        said, self.said = self.said, []
+        return said
+
+    def close(self):
+        self.is_closed = True
+
+
+class Files:
+    """A Generation whose cores are played. ``starts``: memory and abstention of each, in order."""
+
+    def __init__(self, hold_ns, starts):
+        self.config, self.self_name, self.is_witness = config_with(hold_ns), "pub2", True
+        self.children, self.roles, self.starts = {}, (), starts
+        self.back_off = {"core": BackOff()}
+
+    def start_core(self, _listeners, memory, abstain_ns, _old, _at_ns):
+        self.starts.append((memory.hold_ns, abstain_ns))
+        return Core()
+
+    def take_over(self, other):
+        self.followed = other
+
+    def close(self):
+        self.is_closed = True
+
+
+class Scribe:
+    def __init__(self):
+        self.lines, self.remembered = [], []
+
+    def log(self, level, line):
+        self.lines.append((level, line))
+
+    def remember(self, memory):
+        self.remembered.append(memory.hold_ns)
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """A guard whose core serves under the short hold; `files` is what stands on disk."""
+    starts, scribe = [], Scribe()
+    world = SimpleNamespace(starts=starts, scribe=scribe, hold_on_disk=SHORT)
+    made = lambda *_: Files(world.hold_on_disk, starts)  # noqa: E731
+    monkeypatch.setattr(successor, "make_generation", made)
+    # Prepared after a reboot within the Lease's time: nothing to wait for any more.
+    world.guard = Guard(Prepared(Files(SHORT, starts), None, Memory(hold_ns=SHORT), 0, scribe, None))
+    world.guard._start_core()
+    say(world, {"kind": "ready"})
+    return world
+
+
+def say(world, *messages):
+    world.guard._core.said += messages
+    world.guard._read_core()
+
+
+def restart(world, hold_ns):
+    """Up to the moment when the new core is warm and the old one has ended."""
+    world.hold_on_disk = hold_ns
+    say(world, {"kind": "restart-asked", "who": "root"})
+    old = world.guard._core
+    world.guard._next.core.said.append({"kind": "warm"})
+    world.guard._read_next_core()
+    assert old.heard[-1] == {"kind": "stop", "hands_over": False}
+    old.code = 0
+    world.guard._read_core()
+    say(world, {"kind": "ready"})
+
+
+def test_a_longer_hold_is_remembered_before_the_core_that_may_grant_it_is_started(world):
+    world.hold_on_disk = LONG
+    assert world.starts == [(SHORT, SHORT)]
+    say(world, {"kind": "restart-asked", "who": "root"})
+    assert world.scribe.remembered == [LONG]
+    assert world.starts[-1] == (LONG, LONG)
+
+
+def test_after_a_restart_with_a_longer_hold_each_further_core_abstains_for_it(world):
+    restart(world, LONG)
+    assert world.guard._current.config.longest_hold_ns == LONG
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert world.starts == [(SHORT, SHORT), (LONG, LONG), (LONG, LONG)]
+
+
+def test_after_a_restart_with_a_shorter_hold_the_longer_one_is_still_counted_with(world):
+    restart(world, LONG)
+    restart(world, SHORT)
+    assert world.guard._current.config.longest_hold_ns == SHORT
+    assert world.scribe.remembered[-1] == LONG
+    assert world.starts[-1] == (LONG, LONG)
+
+
+def test_what_a_core_saved_meanwhile_is_not_lost_at_a_restart(world):
+    say(world, {"kind": "save", "what": "counter", "counter": 77})
+    restart(world, LONG)
+    assert (world.guard._memory.counter, world.guard._memory.hold_ns) == (77, LONG)
+
+
+def test_a_new_core_that_ends_at_its_start_leaves_the_old_one_and_the_longer_hold(world):
+    world.hold_on_disk = LONG
+    say(world, {"kind": "restart-asked", "who": "root"})
+    old = world.guard._core
+    world.guard._next.core.code = 1
+    world.guard._read_next_core()
+    assert world.guard._core is old
+    assert world.guard._next is None
+    assert old.heard[-1]["kind"] == "restart-refused"
+    assert world.guard._memory.hold_ns == LONG, "the new core may have granted it"
