@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ha_monitor.model import REPORTER, Quorum
+from ha_monitor.model import REPORTER, Quorum, ResourceState
 from ha_monitor.publish.declare import HostKind
 from ha_monitor.publish.snapshot import Snapshot, snapshots, tells_cluster
 from ha_monitor.sim.checks import SafetyBroken
@@ -81,7 +81,11 @@ class TruthCheck:
 
     def _check_address(self, host: ClusterHost, name: str, is_open: int) -> None:
         group = next(g for g, address in self._world.addresses if address == name)
-        if host.process is None or host.process.core.tenures[group]._is_adopting(host.process.now_ns()):
+        if host.process is None:
+            return
+        tenure = host.process.core.tenures[group]
+        is_known = tenure.runner.records[name].state is not ResourceState.UNKNOWN
+        if tenure._is_adopting(host.process.now_ns()) or not is_known:
             return  # what its former life opened is open until its end; it is on its way to take that up
         if not is_open and host.kernel.answers(name):
             raise UntruthPublished(f"{host.name} tells that {name} is closed while its kernel answers for it")
