@@ -102,8 +102,9 @@ class ClusterCore:
         situation.votes.look(at_ns)
         for tenure in self.tenures.values():
             tenure.expire(at_ns)
-        if self._is_unsaved:
-            # Once more: nothing built on it may be said before it is written. Not in the step of the refusal.
+        if self._is_unsaved and not isinstance(event, ev.VoterStateSaved):
+            # Once more: nothing built on it may be said before it is written. Not in the step of a refusal,
+            # which would be followed by the next one at once, for ever.
             self._is_unsaved, situation.seat.is_dirty = False, True
         self._HANDLERS[type(event)](self, event, at_ns)
         situation.votes.look(at_ns)

@@ -154,3 +154,17 @@ def test_voter_state_that_could_not_be_written_is_written_before_the_next_answer
     assert isinstance(following[0], ac.SaveVoterState)
     lines = [a.line for a in (*refused, *following) if isinstance(a, ac.Log)]
     assert lines == ["the voter's state cannot be written: after a restart it abstains"]
+
+
+def test_voter_state_that_changes_in_the_step_of_a_refusal_is_not_refused_without_end(world):
+    """A full tmpfs, and a beat that is due while it refuses: the core once did nothing else any more."""
+    world.run(1)
+    member, now = world["pub3"], world.now_ns
+    member.core.step(ev.VoterStateSaved(False), now)
+    member.seat.note_met(0)
+    assert member.seat.is_dirty
+    written = member.core.step(ev.VoterStateSaved(False), now)
+    assert any(isinstance(action, ac.SaveVoterState) for action in written)
+    for _ in range(3):
+        refused = member.core.step(ev.VoterStateSaved(False), now)
+        assert not any(isinstance(action, ac.SaveVoterState) for action in refused)
