@@ -69,6 +69,16 @@ class DeafSeat(VoterSeat):
         """Do nothing, which is the bug."""
 
 
+class RestlessSeat(VoterSeat):
+    """Never counts as written."""
+
+    def dump(self) -> bytes:
+        """To be written again at once."""
+        state = super().dump()
+        self.is_dirty = True
+        return state
+
+
 # -- in the seeker --
 
 

@@ -71,6 +71,15 @@ class RateCheck:
             )
 
 
+STEPS_MAX = 20_000  # of a core at one instant; 319 are the most in 120 seeds
+
+
+def check_comes_to_rest(host: str, steps: int) -> None:
+    """Whatever it finds at one instant, a core is done with it some time."""
+    if steps > STEPS_MAX:
+        raise RateBroken(f"{host}: the core does not come to rest")
+
+
 def check_owner_everywhere(answering: Mapping[str, Sequence[str]]) -> None:
     """Each group is answered for by exactly one host."""
     for group, hosts in answering.items():

@@ -10,7 +10,7 @@ from ha_monitor.core import actions as ac
 from ha_monitor.core.resources import ResourceRecord
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.model import REPORTER
-from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker
+from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker, RestlessSeat
 from ha_monitor.sim.faults import Mix
 
 if TYPE_CHECKING:
@@ -174,6 +174,18 @@ class AbstainsForGood(ClusterPlant):
     def climate(self, drawn: Climate) -> Climate:
         """Everybody loses its memory sooner or later."""
         return replace(drawn, mix=Mix(("forget", "power")))
+
+
+@planted
+class WritesForEver(ClusterPlant):
+    """What could not be written is written again at once, without end."""
+
+    name = "writes-without-end"
+    seat = RestlessSeat
+
+    def climate(self, drawn: Climate) -> Climate:
+        """The voter's memory cannot be written for a while."""
+        return replace(drawn, mix=Mix(("full_tmpfs",)))
 
 
 @planted

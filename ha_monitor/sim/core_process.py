@@ -19,6 +19,7 @@ from ha_monitor.core.cluster import ClusterCore
 from ha_monitor.errors import PacketRejected
 from ha_monitor.messages import Heartbeat, Release, TransitionNote
 from ha_monitor.sim.cast import KEY
+from ha_monitor.sim.checks import check_comes_to_rest
 from ha_monitor.timebase import MS
 from ha_monitor.wire.seal import Endpoint, Keyring, Opener, Sealer
 
@@ -139,7 +140,10 @@ class CoreProcess:
         if planned_ns != self._planned_ns:
             return  # an earlier one came in between
         self._planned_ns = -1
+        steps = 0
         while self._may_step() and self._step():
+            steps += 1
+            check_comes_to_rest(self.host.name, steps)
             self.ran_ns = self.world.agenda.now_ns
             self.world.check()
             self.world.stumbles(self)

@@ -38,6 +38,7 @@ SEEDS_NEEDED = {
     "starts-without-order": 15,
     "stops-without-order": 10,
     "timeout-written-late": 6,
+    "writes-without-end": 4,
 }
 
 
