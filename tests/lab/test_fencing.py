@@ -15,6 +15,7 @@ from ha_monitor.publish.declare import Level
 from ha_monitor.publish.judge import Judge
 from ha_monitor.publish.nagios import check_results
 from ha_monitor.publish.snapshot import snapshots
+from tests.lab.waiting import assert_never_double, wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -22,7 +23,6 @@ LEVELS = {node: f'[["ipmi-{node}:{node}"], ["pdu-a:{node}", "pdu-b:{node}"]]' fo
 DEVICES = [f"ipmi-{node}" for node in NODES] + ["pdu-a", "pdu-b"]
 FENCING = 'quorum = "fencing"\nstart_grace = "1s"\n'
 PING = f'quorum = "ping"\nping = ["{CAST["client"].v4()}"]\nstart_grace = "1s"\n'
-WAIT_S = 120.0  # a bound, not a wait: nothing here takes more than ten seconds on a quiet machine
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,6 @@ def settled(lab, pair):
         switch.power_on(name)
 
 
-def wait_for(is_so, what):
-    until = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < until, f"in vain: {what() if callable(what) else what}"
-        time.sleep(0.1)
-
-
 def fence_of(daemons, by, node):
     view = daemons.status(by)
     return next((f for f in view.fences if f.node == node), None) if view else None
@@ -79,13 +72,6 @@ def wait_for_fence(daemons, by, node, state):
 
 def log_of(daemons, name):
     return daemons._lab.host(name).path(LOG).read_text()
-
-
-def assert_never_double(seen, from_ns):
-    until_ns = time.monotonic_ns()
-    seen.wait_until(until_ns)
-    assert seen.double_observer_ns(from_ns, until_ns) == 0
-    assert seen.double_kernel_ns(from_ns, until_ns) == 0
 
 
 def test_when_the_owner_loses_its_power_the_second_level_confirms_it_and_the_other_takes_over(lab, settled):
