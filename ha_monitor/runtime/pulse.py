@@ -7,6 +7,7 @@ from ha_monitor.timebase import SECOND
 
 PULSE_NS = 2 * SECOND
 UNANSWERED_MAX = 5
+UNANSWERED_AT_START_MAX = 30  # on an overloaded host a start takes long, and the next one no less
 
 
 class Pulse:
@@ -15,11 +16,12 @@ class Pulse:
     def __init__(self, role: str, channel: Channel, guard: Channel) -> None:
         self._role, self._channel, self._guard = role, channel, guard
         self._is_expected = False
-        self._unanswered = 0
+        self._unanswered, self._most = 0, UNANSWERED_AT_START_MAX
 
     def started(self) -> None:
         """There is one from now on."""
-        self._is_expected, self._unanswered = True, 0
+        self._is_expected = True
+        self._unanswered, self._most = 0, UNANSWERED_AT_START_MAX
 
     def ended(self) -> None:
         """There is none."""
@@ -27,14 +29,14 @@ class Pulse:
 
     def answered(self, _message: Json) -> None:
         """It lives."""
-        self._unanswered = 0
+        self._unanswered, self._most = 0, UNANSWERED_MAX
 
     def beat(self, _at_ns: int) -> None:
         """Ask again."""
         if not self._is_expected:
             return
         self._unanswered += 1
-        if self._unanswered > UNANSWERED_MAX:
+        if self._unanswered > self._most:
             self._unanswered = 0
             self._guard.send({"kind": "hangs", "role": self._role})
         else:
