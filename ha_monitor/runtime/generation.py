@@ -75,7 +75,7 @@ class Generation:
         old: CoreHandle | None,
         at_ns: int,
     ) -> CoreHandle:
-        """Start a core; it warms up and waits for the core before it, ``old``, to end."""
+        """Start a core; it warms up and waits for the core before it, ``old``, to end. Raises OSError."""
         ours, theirs = make_pair()
         ends = {role: pair[0].fileno() for role, pair in self._pairs.items()}
         start = CoreStart(
@@ -93,8 +93,13 @@ class Generation:
         )
         environment = {**self._environment(), START: start.to_text(), "PYTHONPATH": PACKAGE_ROOT}
         command = stdlib_python("ha_monitor.runtime.core_process")
-        child = Child("core", command, environment, [self._config_fd, *start.fds()])
-        theirs.close()
+        try:
+            child = Child("core", command, environment, [self._config_fd, *start.fds()])
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         self.back_off["core"].started(at_ns)
         return CoreHandle(child, Channel(ours), self.config.timing.lease_ns)
 

@@ -114,8 +114,16 @@ class Guard:
     # --- the core
 
     def _start_core(self) -> None:
+        """Or let `_tick` try again later, when the machine has the means for it."""
         old = self._core
-        self._core = self._launch(self._current, old)
+        try:
+            self._core = self._launch(self._current, old)
+        except OSError as error:  # no memory, no process left
+            self._core = None
+            back_off, now = self._current.back_off["core"], self._now()
+            back_off.started(now)
+            back_off.ended(now)
+            self._scribe.log("error", f"core cannot be started: {error}; tried again later")
         if old:
             old.close()
 
@@ -255,8 +263,13 @@ class Guard:
             return
         self._memory = self._memory.with_hold(generation.config.longest_hold_ns, is_known=True)
         self._scribe.remember(self._memory)
-        bound_ns = self._now() + START_BOUND_NS
-        self._next = Successor(generation, self._launch(generation, self._core), bound_ns)
+        try:
+            core = self._launch(generation, self._core)
+        except OSError as error:
+            generation.close()
+            self._refuse_restart(f"a new core cannot be started: {error}")
+            return
+        self._next = Successor(generation, core, self._now() + START_BOUND_NS)
 
     def _refuse_restart(self, reason: str) -> None:
         self._scribe.log("error", f"restart refused, the old configuration stays: {reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -46,12 +47,16 @@ class Core:
 class Files:
     """A Generation whose cores are played. ``starts``: memory and abstention of each, in order."""
 
+    is_short_of_means = False
+
     def __init__(self, hold_ns, starts):
         self.config, self.self_name, self.is_witness = config_with(hold_ns), "pub2", True
         self.children, self.roles, self.starts = {}, (), starts
         self.back_off = {"core": BackOff()}
 
     def start_core(self, _listeners, memory, abstain_ns, _old, _at_ns):
+        if self.is_short_of_means:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
         self.starts.append((memory.hold_ns, abstain_ns))
         return Core()
 
@@ -145,3 +150,25 @@ def test_a_new_core_that_ends_at_its_start_leaves_the_old_one_and_the_longer_hol
     assert world.guard._next is None
     assert old.heard[-1]["kind"] == "restart-refused"
     assert world.guard._memory.hold_ns == LONG, "the new core may have granted it"
+
+
+def test_a_guard_that_can_make_no_process_lives_on_and_starts_the_core_when_it_can(world, monkeypatch):
+    monkeypatch.setattr(Files, "is_short_of_means", True)
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert world.guard._core is None
+    assert world.scribe.lines[-1][0] == "error"
+    monkeypatch.setattr(Files, "is_short_of_means", False)
+    not_before_ns = world.guard._current.back_off["core"].not_before_ns
+    world.guard._tick(not_before_ns)
+    assert world.guard._core is not None
+    assert len(world.starts) == 2
+
+
+def test_a_restart_without_the_means_for_a_second_core_is_refused_and_the_first_goes_on(world, monkeypatch):
+    old = world.guard._core
+    monkeypatch.setattr(Files, "is_short_of_means", True)
+    say(world, {"kind": "restart-asked", "who": "root"})
+    assert world.guard._core is old
+    assert world.guard._next is None
+    assert old.heard[-1]["kind"] == "restart-refused"
