@@ -22,7 +22,10 @@ from ha_monitor.model import REPORTER, Fencing, NodeState, Quorum
 from ha_monitor.timebase import SECOND, format_duration
 
 RETRY_NS, RETRY_MAX_NS = 10 * SECOND, 60 * SECOND
-ANSWER_SLACK_NS = 30 * SECOND  # beyond all timeouts of the devices: then the worker has died with the order
+# One step runs its device's agent up to four times for its whole timeout: for what it can do, to power off,
+# to ask until the power is gone, and once more for an answer that begins just in time.
+RUNS_OF_STEP = 4
+STEP_SLACK_NS = 20 * SECOND  # beyond these timeouts: then the worker has died with the order
 BY_ITSELF = "ha-monitor"
 
 
@@ -319,6 +322,7 @@ class Fences:
 
 
 def bound_ns(fencing: Fencing, node: str) -> int:
-    """By when the worker must have answered: each device may be asked to power off, and whether it is."""
+    """By when the worker must have answered; a fence that is told as failed before would be done in vain."""
     steps = [step for level in fencing.levels.get(node, ()) for step in level]
-    return sum(2 * fencing.device(step.device).timeout_ns for step in steps) + ANSWER_SLACK_NS
+    timeouts_ns = [fencing.device(step.device).timeout_ns for step in steps]
+    return sum(RUNS_OF_STEP * timeout_ns + STEP_SLACK_NS for timeout_ns in timeouts_ns)

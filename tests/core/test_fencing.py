@@ -6,7 +6,7 @@ import pytest
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
-from ha_monitor.core.fencing import FenceState
+from ha_monitor.core.fencing import FenceState, bound_ns
 from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Cause, FenceDevice, FenceStep, Fencing, Protection
 from ha_monitor.timebase import MS, SECOND
@@ -284,7 +284,10 @@ def test_a_worker_that_never_answers_is_given_up(world):
     world.fence_ns = 10_000 * SECOND
     world.power_off("pub2")
     world.run(4)
-    world.run(160)
+    bound_s = world["pub3"].core.fences.of_node[0].bound_ns // SECOND
+    world.run(bound_s - 10)
+    assert not any("the worker gave no answer" in line for line in world["pub3"].lines())
+    world.run(20)
     assert any("the worker gave no answer" in line for line in world["pub3"].lines())
 
 
@@ -426,3 +429,9 @@ def test_a_cut_that_heals_on_one_link_a_moment_earlier_moves_nothing(world):
     world.run(3)
     assert world.owners() == ["pub2"]
     assert not any("link-isolated" in line for line in world["pub2"].lines())
+
+
+def test_a_step_may_take_four_whole_timeouts_of_its_device():
+    steps = [step for level in FENCING.levels["pub2"] for step in level]
+    timeouts_ns = [FENCING.device(step.device).timeout_ns for step in steps]
+    assert bound_ns(FENCING, "pub2") >= 4 * sum(timeouts_ns) > 0
