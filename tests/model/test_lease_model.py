@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.model.replaying import Differs, Replay
 from tests.model.spin import search, simulation, trail
 
 pytestmark = [
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(3000),
     pytest.mark.skipif(shutil.which("spin") is None, reason="needs Debian's spin"),
 ]
 
@@ -35,15 +36,6 @@ SEARCHED = {
     "three ballots, one crash": (bounds(3, 1, 1), 5_000_000),
     "two ballots, two sendings each, one crash": (bounds(2, 2, 1), 3_000_000),
 }
-
-
-@pytest.mark.parametrize("name", SEARCHED)
-def test_no_reachable_state_has_two_owners(name, tmp_path):
-    defines, least = SEARCHED[name]
-    found = search(tmp_path, *defines)
-    assert found.is_complete
-    assert found.errors == 0
-    assert found.states > least
 
 
 # Locks that are taken away, one or two at once, and bounds within which that must show.
@@ -76,10 +68,31 @@ def broken(where, names, limits):
     return trail(found, *defines)
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """All of them, two side by side: what was found, as it comes."""
+
+    def begin(task, *rest):
+        return pool.submit(task, tmp_path_factory.mktemp("spin"), *rest)
+
+    with ThreadPoolExecutor(2) as pool:
+        searched = {name: begin(search, *defines) for name, (defines, _) in SEARCHED.items()}
+        taken_away = {name: begin(broken, *lock) for name, lock in TAKEN_AWAY.items()}
+        yield {**searched, **taken_away}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_no_reachable_state_has_two_owners(name, found):
+    _, least = SEARCHED[name]
+    searched = found[name].result()
+    assert searched.is_complete
+    assert searched.errors == 0
+    assert searched.states > least
+
+
 @pytest.mark.parametrize("name", TAKEN_AWAY)
-def test_lock_that_is_taken_away_shows(name, tmp_path):
-    lines = broken(tmp_path, *TAKEN_AWAY[name])
-    assert lines[-1].split()[0] in ("WIN", "ADOPT")
+def test_lock_that_is_taken_away_shows(name, found):
+    assert found[name].result()[-1].split()[0] in ("WIN", "ADOPT")
 
 
 @pytest.mark.parametrize("name", ["CARELESS", "OPEN_MARK_IGNORED", "LIFE_IGNORED", "BALLOT_ABOVE"])
