@@ -109,8 +109,9 @@ def _standing(by_cell: ByCell, timing: str) -> str:
     lost = behind(by_cell, timing)
     double = sum(one.had_two_owners for one in lost)
     return (
-        f"At `{timing}`, ours has the shorter or an equal outage in {compared - len(lost)} of {compared}"
-        f" cells; in {double} of the {len(lost)} others that program had two Owners meanwhile.\n"
+        f"At `{timing}`, ours has the shorter or an equal outage (within a tenth) in"
+        f" {compared - len(lost)} of {compared} cells;"
+        f" in {double} of the {len(lost)} others that program had two Owners meanwhile.\n"
     )
 
 
