@@ -174,7 +174,8 @@ class Tenure:
             return
         is_stopping, cause = report.state is GroupState.STOPPING, self.hearsay.cause(at_ns)
         self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
-        self._adopting_until_ns = 0  # too late: another Node has it
+        if self._is_adopting(at_ns):  # too late: another Node has it, and here all is still open
+            self._lose(Cause.HIGHER_EPOCH, at_ns)
         self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
         self.candidacy.successor_named = NO_RELEASE
         if self.runner.state is GroupState.MOVING:

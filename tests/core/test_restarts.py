@@ -1,5 +1,7 @@
 """A core that restarts, stands still or cannot write: what it takes up again, and what it says of others."""
 
+from dataclasses import replace
+
 import pytest
 
 from ha_monitor.core import actions as ac
@@ -7,7 +9,7 @@ from ha_monitor.core import events as ev
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.model import Cause, Run, TransitionKind
 from ha_monitor.timebase import SECOND
-from tests.core.world import World, causes, command, pair, vip, www
+from tests.core.world import VIP, World, causes, command, pair, vip, www
 
 
 @pytest.fixture
@@ -79,6 +81,24 @@ def test_a_restarted_core_adopts_what_its_voter_still_grants_and_the_address_sta
     assert world.owners() == ["pub2"]
     assert len(member.of(ac.CloseAddresses)) == closed_before
     assert causes(world) == [Cause.CLUSTER_STARTED]
+
+
+def test_a_core_restarted_on_a_machine_that_slept_closes_at_the_first_word_of_a_higher_epoch(world):
+    """For its voter, and for its kernel, the Lease is not over yet."""
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    member = world["pub2"]
+    world.run(4)
+    assert world["pub3"].open
+    memory = member.seat.memory("www")
+    slept = replace(memory.accepted, expires_ns=world.now_ns + SECOND)
+    member.seat._groups["www"] = replace(memory, accepted=slept)
+    member.open = {VIP: "www"}
+    world.check_single_owner = lambda: None
+    world.start_again("pub2", seat=member.seat)
+    world.run(0.25)
+    assert any("taking up" in line for line in member.lines())
+    assert not member.open
+    assert world["pub3"].open
 
 
 def test_a_restarted_core_that_came_too_late_tells_the_next_time_that_it_gets_the_group(world):
