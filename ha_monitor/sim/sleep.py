@@ -32,12 +32,14 @@ class SleepWatch:
 
     def __init__(self, world: ClusterWorld) -> None:
         self._world = world
+        self._hindered: set[tuple[str, str]] = set()  # host, address: not clear after one heartbeat
         self._until_ns: dict[tuple[str, str], int] = {}  # host, address: when the kernel closes by itself
 
     def woke(self, host: ClusterHost) -> None:
         """A machine goes on where it stood; what it held is in ``host.woken``."""
         for group, woken in host.woken.items():
             for name in self._addresses(group):
+                self._hindered.discard((host.name, name))
                 self._until_ns[host.name, name] = host.kernel.answers_until_ns(name)
             self._judge_later(host, group, woken, self._world.agenda.now_ns)
 
@@ -57,7 +59,9 @@ class SleepWatch:
                 since_ns = max(woken.woke_ns, other.kernel.answers_since_ns(name))
                 if since_ns + bound_ns(host.config.timing) > self._world.agenda.now_ns:
                     self._judge_later(host, group, woken, since_ns)
-                elif host.kernel.answers(name) and self._is_clear(host, other, since_ns):
+                elif not self._is_clear(host, other, since_ns):
+                    self._hindered.add((host.name, name))
+                elif host.kernel.answers(name):
                     lasted = f"{(self._world.agenda.now_ns - since_ns) / MS:.0f} ms"
                     raise SafetyBroken(
                         f"{group}: {host.name} woke and answers beside {other.name} for {lasted}"
@@ -86,7 +90,8 @@ class SleepWatch:
             for other in self._beside(host, group, name):
                 since_ns = max(woken.woke_ns, other.kernel.answers_since_ns(name))
                 if end_ns > since_ns:
-                    is_clear = self._is_clear(host, other, since_ns)
+                    was_clear = (host.name, name) not in self._hindered
+                    is_clear = was_clear and self._is_clear(host, other, since_ns)
                     interval_ns = host.config.timing.interval_ns
                     self._world.windows.append(Window(end_ns - since_ns, interval_ns, is_clear))
 
