@@ -48,16 +48,23 @@ class EpochCheck:
         self._last[group] = epoch
 
 
-PACKETS_A_BEAT_MAX = 60  # from one voter to another on one Link; 25 are the most that was seen
+PACKETS_A_BEAT_MAX = 20  # from one voter to another on one Link
+PACKETS_A_GROUP_MAX = 15  # more in a beat in which the group changes hands
 
 
 class RateCheck:
     """Whatever happens, nobody floods a Link."""
 
-    def __init__(self, interval_ns: int) -> None:
+    def __init__(self, interval_ns: int, groups: int) -> None:
         self._interval_ns = interval_ns
+        self._packets_max = 0
+        self.expect(groups)
         self._beat = 0
         self._sent: Counter[tuple[int, int, str]] = Counter()
+
+    def expect(self, groups: int) -> None:
+        """So many groups may change hands in one beat from now on, if not more already."""
+        self._packets_max = max(self._packets_max, PACKETS_A_BEAT_MAX + groups * PACKETS_A_GROUP_MAX)
 
     def sent(self, route: tuple[int, int, str], at_ns: int) -> None:
         """One packet from a voter to another over a Link."""
@@ -65,9 +72,9 @@ class RateCheck:
             self._beat = at_ns // self._interval_ns
             self._sent.clear()
         self._sent[route] += 1
-        if self._sent[route] > PACKETS_A_BEAT_MAX:
+        if self._sent[route] > self._packets_max:
             raise RateBroken(
-                f"voter {route[0]} sends {route[1]} more than {PACKETS_A_BEAT_MAX} packets in a beat"
+                f"voter {route[0]} sends {route[1]} more than {self._packets_max} packets in a beat"
             )
 
 

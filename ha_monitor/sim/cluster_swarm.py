@@ -109,7 +109,7 @@ class SwarmWorld(ClusterWorld):
         self.stumbling: dict[int, tuple[int, int]] = {}  # host: instructions to go, length of the stall
         self.is_quiet = False
         self._set_wall_clocks(rng)
-        self.rate = RateCheck(SHORTEST_BEAT_NS)
+        self.rate = RateCheck(SHORTEST_BEAT_NS, len(self.config.groups))
         self.truth = TruthCheck(self)
         self._delays = random.Random(rng.getrandbits(64))
 
@@ -148,6 +148,7 @@ class SwarmWorld(ClusterWorld):
     def configure(self, shape: Shape) -> ClusterConfig:
         """The real configuration of a shape, from now on what the cluster shall be."""
         self.config = shape.config()
+        self.rate.expect(len(self.config.groups))
         self.addresses = list(dict.fromkeys((*self.addresses, *addresses_of(self.config))))
         return self.config
 

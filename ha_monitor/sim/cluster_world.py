@@ -53,7 +53,7 @@ class ClusterWorld:
         self.counted_again_ns = -3600 * SECOND  # true time: when a woken machine last let go
         self.windows: list[Window] = []  # in which woken machines answered beside others
         self.is_first_start = True
-        self.rate = RateCheck(config.timing.interval_ns)
+        self.rate = RateCheck(config.timing.interval_ns, len(config.groups))
         self.hosts = [ClusterHost(self, v.index, self._clock()) for v in config.voters]
         self.nodes = [host for host in self.hosts if not host.voter.is_witness]
         self.addresses = addresses_of(config)

@@ -97,7 +97,9 @@ class SleepWatch:
 
 
 def _runs_since(host: ClusterHost, since_ns: int) -> bool:
+    """A new core takes its former Lease up first: only after a heartbeat does it speak of that."""
     process = host.process
     if process is None or host.is_frozen or host.is_tmpfs_full:
         return False
-    return process.began_ns <= since_ns and process.stalled_until_ns <= since_ns
+    speaks_ns = process.began_ns + bound_ns(host.config.timing)
+    return speaks_ns <= since_ns and process.stalled_until_ns <= since_ns

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ha_monitor.core import actions as ac
 from ha_monitor.core.leases import Phase
+from ha_monitor.core.voter import Grant
 from ha_monitor.model import NO_BALLOT, REPORTER, Ballot, Cause, Quorum, Resource, Run
 from ha_monitor.sim.checks import EpochCheck, SafetyBroken
 from ha_monitor.sim.swarm import TAKEOVERS, TAKEOVERS_EXCLUSIVE
@@ -33,6 +34,7 @@ class LeaseWatch:
         self._given_before: dict[str, set[int]] = {}  # by host: as of the end of the last step
         self._last_owner: dict[str, str] = {}
         self._held_until: dict[Tenancy, int] = {}  # true time
+        self._granted_until: dict[Tenancy, int] = {}  # by grants that may have won it
 
     # What happens
 
@@ -58,7 +60,15 @@ class LeaseWatch:
         for name in process.core.tenures:
             accepted = seat.memory(name).accepted
             if accepted is not None:
-                self._granted.setdefault((name, accepted.ballot), set()).add(process.host.index)
+                self._note_grant(process.host, name, accepted)
+
+    def _note_grant(self, host: ClusterHost, group: str, grant: Grant) -> None:
+        voters = self._granted.setdefault((group, grant.ballot), set())
+        voters.add(host.index)
+        if len(voters | {grant.owner}) >= host.config.majority:
+            key = host.config.voters[grant.owner].name, group
+            until_ns = max(self._granted_until.get(key, -1), host.clock.true_ns(grant.expires_ns))
+            self._granted_until[key] = until_ns
 
     def _note_held(self, host: ClusterHost, key: Tenancy, ballot: Ballot, end_ns: int) -> None:
         before = self._seen.get(key)
@@ -140,6 +150,10 @@ class LeaseWatch:
     def held_since(self, host: str, group: str, since_ns: int) -> bool:
         """Whether that Node held the group at some time since then (true time)."""
         return self._held_until.get((host, group), -1) >= since_ns
+
+    def granted_since(self, host: str, group: str, since_ns: int) -> bool:
+        """Whether so many voters granted it that it may have won: all that others can know of it."""
+        return self._granted_until.get((host, group), -1) >= since_ns
 
     def without_woken(self, answering: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Who answers, machines left out that slept as a whole and could not hear of it yet."""
