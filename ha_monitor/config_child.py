@@ -1,8 +1,8 @@
 """The short-lived child that reads both files for guard and core: ``python -m ha_monitor.config_child``.
 
 Prints one JSON object, ``{"config": ..., "keys": [[id, hex], ...]}``, to standard output and ends with 0; or
-prints every error to standard error, one per line, and ends with 2. Its standard output is a pipe
-to the guard: the keys are in it.
+prints every error to standard error, one per line, and ends with 2. Its standard output is
+memory of the guard: the keys are in it.
 """
 
 from __future__ import annotations

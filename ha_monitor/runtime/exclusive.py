@@ -128,10 +128,6 @@ class ExclusiveGroups:
                 self._end(watch, "its Lease was not renewed", looks_first=not watch.until_ns, at_ns=at_ns)
             if watch.ending is not None:
                 self._go_on(watch, watch.ending, at_ns)
-        self.feed(at_ns)
-
-    def feed(self, at_ns: int) -> None:
-        """The watchdog alone: for a guard that waits for something."""
         self.feeder.tick(at_ns, self.may_feed(at_ns), self.is_clean)
         state = self.feeder.state
         if state != self._told:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import select
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +20,14 @@ from ha_monitor import paths
 from ha_monitor.errors import HaMonitorError, NetlinkError
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import end_text
+from ha_monitor.runtime.config_reader import ConfigReader
 from ha_monitor.runtime.exclusive import ExclusiveGroups
 from ha_monitor.runtime.generation import TICK_NS, CoreHandle, Generation
 from ha_monitor.runtime.helpers import Helpers
 from ha_monitor.runtime.notify import notify
 from ha_monitor.runtime.preparation import Prepared, prepare
 from ha_monitor.runtime.realtime import become_realtime, still_garbage
+from ha_monitor.runtime.signals import SignalWatch
 from ha_monitor.runtime.slow_news import slow_news
 from ha_monitor.runtime.successor import LET_GO_BOUND_NS, START_BOUND_NS, Successor, succeeding_generation
 from ha_monitor.timebase import SECOND, lease_clock_ns
@@ -45,7 +46,8 @@ class Guard:
         self._now: Callable[[], int] = lease_clock_ns
         self._current = prepared.generation
         self._core: CoreHandle | None = None  # None only while a back-off lasts
-        self._next: Successor | None = None  # warms up for a planned restart
+        self._reader: ConfigReader | None = None  # a planned restart begins
+        self._next: Successor | None = None  # and goes on: it warms up
         self._helpers = Helpers(self._tell_of_helper, self._scribe.log, self._now)
         self._bring_down = BringDown(self._current.config, self._current.is_witness)
         self._exclusive = self._make_exclusive()
@@ -54,7 +56,7 @@ class Guard:
         self._slow_tick_ns = 0
         self._has_run = False
         self._exit_code: int | None = None
-        self._wakeup, self._wakeup_end = socket.socketpair()
+        self._signals = SignalWatch()
 
     def _make_exclusive(self) -> ExclusiveGroups:
         config, name = self._current.config, self._current.self_name
@@ -68,13 +70,14 @@ class Guard:
 
     def run(self) -> int:
         """Start everything, watch it, return the daemon's exit code."""
-        self._take_signals()
+        self._signals.listen(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self._exclusive.end_all(self._now)
         self._start_core()
         while self._exit_code is None:
             self._wait()
             self._read_signals()
             self._read_core()
+            self._read_configuration()
             self._read_next_core()
             self._tick(self._now())
         self._end()
@@ -82,9 +85,10 @@ class Guard:
 
     def _wait(self) -> None:
         watched: list[Any] = [
-            self._wakeup,
+            self._signals,
             *self._helpers.watched(self._current),
             *self._exclusive.watched,
+            *([self._reader] if self._reader else []),
         ]
         for handle in (self._core, self._next.core if self._next else None):
             if handle:
@@ -93,20 +97,9 @@ class Guard:
         length_ns = TICK_NS if due_ns is None else max(0, min(TICK_NS, due_ns - now))
         select.select(watched, [], [], length_ns / SECOND)
 
-    # --- signals
-
-    def _take_signals(self) -> None:
-        for end in (self._wakeup, self._wakeup_end):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._wakeup_end.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-
     def _read_signals(self) -> None:
-        numbers = b""
-        with contextlib.suppress(BlockingIOError):
-            numbers = self._wakeup.recv(64)
-        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+        numbers = self._signals.take()
+        if {signal.SIGTERM, signal.SIGINT} & numbers:
             self._begin_stop("signal")
         elif signal.SIGHUP in numbers:
             self._begin_restart("signal")
@@ -238,6 +231,8 @@ class Guard:
             core.released = core.goodbye.releases if sent else ()
             released = f"; its addresses are closed, released in {sent} packets"
         self._scribe.log("error", f"core ended unasked ({end_text(code)}){released}; a new one starts")
+        if self._reader or self._next:
+            self._refuse_restart("the core ended meanwhile; order it again")
         self._end_next()
         back_off = self._current.back_off["core"]
         back_off.ended(self._now())
@@ -247,20 +242,33 @@ class Guard:
             self._core = None  # `_tick` starts it; the kernel's Lease ends meanwhile
             core.close()
 
-    def _feed(self) -> None:
-        self._exclusive.feed(self._now())
-
     # --- restart: a new core is warm before the old one lets go
 
     def _begin_restart(self, who: str) -> None:
-        if self._is_stopping or self._next or not self._core:
+        if self._is_stopping or self._reader or self._next or not self._core:
             return
         self._scribe.log("info", f"restart ordered by {who}: reading the configuration")
         try:
-            generation = succeeding_generation(self._current, self._feed)
+            self._reader = ConfigReader()
         except HaMonitorError as error:
             self._refuse_restart(str(error))
+
+    def _read_configuration(self) -> None:
+        if not self._reader:
             return
+        try:
+            told = self._reader.answer(self._now())
+            if told is None:
+                return
+            generation = succeeding_generation(self._current, told)
+        except HaMonitorError as error:
+            self._end_next()
+            self._refuse_restart(str(error))
+            return
+        self._end_next()
+        self._warm_up(generation)
+
+    def _warm_up(self, generation: Generation) -> None:
         self._memory = self._memory.with_hold(generation.config.longest_hold_ns, is_known=True)
         self._scribe.remember(self._memory)
         try:
@@ -296,6 +304,9 @@ class Guard:
         self._refuse_restart(reason)
 
     def _end_next(self) -> None:
+        if self._reader:
+            self._reader.end()
+            self._reader = None
         if self._next:
             self._next.end()
             self._next = None

@@ -9,25 +9,21 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ha_monitor import paths
-from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
+from ha_monitor.errors import ConfigError, PrerequisiteError
 from ha_monitor.model import ClusterConfig, Quorum
 from ha_monitor.runtime.accounts import control_gid, publisher_account
+from ha_monitor.runtime.config_reader import read_configuration
 from ha_monitor.runtime.configuration import config_of, split_keys
 from ha_monitor.runtime.generation import Generation, Listeners
 from ha_monitor.runtime.instance import CORE_LOCK, GUARD_LOCK, ProcessLock
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
 from ha_monitor.runtime.scribe import Scribe
 
-CONFIG_CHILD_BOUND_S = 20.0
-CONFIG_CHILD_LOOK_S = 0.1
 FORMER_CORE_BOUND_S = 5.0
 
 
@@ -50,16 +46,16 @@ def prepare(is_witness: bool) -> Prepared:
     make_directories()
     lock = ProcessLock(paths.run_dir() / GUARD_LOCK)
     lock.take("an ha-monitor daemon")
-    generation = make_generation(is_witness)
+    generation = make_generation(read_configuration(), is_witness)
     await_former_core()
     memory, abstain_ns = remember_hold(generation.config)
     own_outbox(generation.config)
     return Prepared(generation, open_listeners(), memory, abstain_ns, Scribe(paths.state_dir()), lock)
 
 
-def make_generation(is_witness: bool, while_waiting: Callable[[], None] = lambda: None) -> Generation:
-    """Read the configuration anew. Raises HaMonitorError when it cannot be used on this host."""
-    text, keys = split_keys(read_configuration(while_waiting))
+def make_generation(told: bytes, is_witness: bool) -> Generation:
+    """From what the configuration's reader told. Raises ConfigError when it cannot be used on this host."""
+    text, keys = split_keys(told)
     config = config_of(text)
     return Generation(config, text, keys, own_name(config, is_witness), is_witness)
 
@@ -95,34 +91,6 @@ def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
     if before != after:
         where = f"{paths.etc_dir()}/cluster.toml exclusive, its prefer or stop_within, or [watchdog]"
         raise ConfigError(where, "changed", "as it was", "this needs stop and start on every host")
-
-
-def read_configuration(while_waiting: Callable[[], None] = lambda: None) -> bytes:
-    """The checked configuration and keys as JSON, parsed by a child with libraries that we must not load.
-
-    ``while_waiting`` is called ten times a second: a watchdog would not wait for a slow child.
-    """
-    command = [sys.executable, "-P", "-m", "ha_monitor.config_child"]
-    bound = time.monotonic() + CONFIG_CHILD_BOUND_S
-    try:
-        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except OSError as error:  # no memory, no process left: a guard that runs must not end for that
-        raise PrerequisiteError(f"the configuration's reader cannot be started: {error.strerror}") from None
-    with started as child:
-        while True:
-            try:
-                told, complaint = child.communicate(timeout=CONFIG_CHILD_LOOK_S)
-                break
-            except subprocess.TimeoutExpired:
-                while_waiting()
-                if time.monotonic() > bound:
-                    child.kill()
-                    what = f"{paths.etc_dir()}: not read within {CONFIG_CHILD_BOUND_S:.0f} s"
-                    raise PrerequisiteError(what) from None
-    if child.returncode != 0:
-        reason = complaint.decode(errors="replace").strip().removeprefix("ha-monitor: ")
-        raise HaMonitorError(reason or f"the configuration's reader ended with code {child.returncode}")
-    return told
 
 
 def own_name(config: ClusterConfig, is_witness: bool) -> str:

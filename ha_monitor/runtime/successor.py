@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ha_monitor.errors import HaMonitorError
@@ -35,9 +34,9 @@ class Successor:
         self.generation.close()
 
 
-def succeeding_generation(current: Generation, while_waiting: Callable[[], None]) -> Generation:
-    """The files as they are now. Raises HaMonitorError when a restart cannot bring them into force."""
-    generation = make_generation(current.is_witness, while_waiting)
+def succeeding_generation(current: Generation, told: bytes) -> Generation:
+    """From the files as they are now. Raises HaMonitorError when a restart cannot bring them into force."""
+    generation = make_generation(told, current.is_witness)
     try:
         for refuse in (refuse_new_name, refuse_new_voters, refuse_new_holds):
             refuse(current.config, generation.config)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ha_monitor.model import ClusterConfig, Timing
-from ha_monitor.runtime import successor
+from ha_monitor.runtime import guard, successor
 from ha_monitor.runtime.children import BackOff
 from ha_monitor.runtime.goodbye import Goodbye
 from ha_monitor.runtime.guard import Guard
@@ -67,6 +67,18 @@ class Files:
         self.is_closed = True
 
 
+class Reader:
+    """Of the configuration. Ready at once, unless the test holds it up."""
+
+    is_slow = False
+
+    def answer(self, _at_ns):
+        return None if self.is_slow else b""
+
+    def end(self):
+        pass
+
+
 class Scribe:
     def __init__(self):
         self.lines, self.remembered = [], []
@@ -85,6 +97,7 @@ def world(monkeypatch):
     world = SimpleNamespace(starts=starts, scribe=scribe, hold_on_disk=SHORT)
     made = lambda *_: Files(world.hold_on_disk, starts)  # noqa: E731
     monkeypatch.setattr(successor, "make_generation", made)
+    monkeypatch.setattr(guard, "ConfigReader", Reader)
     # Prepared after a reboot within the Lease's time: nothing to wait for any more.
     world.guard = Guard(Prepared(Files(SHORT, starts), None, Memory(hold_ns=SHORT), 0, scribe, None))
     world.guard._start_core()
@@ -95,6 +108,7 @@ def world(monkeypatch):
 def say(world, *messages):
     world.guard._core.said += messages
     world.guard._read_core()
+    world.guard._read_configuration()
 
 
 def restart(world, hold_ns):
@@ -172,3 +186,37 @@ def test_a_restart_without_the_means_for_a_second_core_is_refused_and_the_first_
     assert world.guard._core is old
     assert world.guard._next is None
     assert old.heard[-1]["kind"] == "restart-refused"
+
+
+def test_while_the_configuration_is_read_the_guard_hears_the_core_and_counts_its_leases(world, monkeypatch):
+    monkeypatch.setattr(Reader, "is_slow", True)
+    heard, ticks = [], []
+    monkeypatch.setattr(world.guard._exclusive, "take_lease", lambda group, *_: heard.append(group))
+    monkeypatch.setattr(world.guard._exclusive, "tick", ticks.append)
+    say(world, {"kind": "restart-asked", "who": "root"})
+    say(world, {"kind": "guard-group", "group": "data", "until_ns": 7, "is_new": False})
+    world.guard._tick(SECOND)
+    assert (heard, ticks) == (["data"], [SECOND])
+    assert len(world.starts) == 1
+    monkeypatch.setattr(Reader, "is_slow", False)
+    world.guard._read_configuration()
+    assert len(world.starts) == 2
+
+
+def test_a_second_order_to_restart_while_the_first_is_read_changes_nothing(world, monkeypatch):
+    monkeypatch.setattr(Reader, "is_slow", True)
+    say(world, {"kind": "restart-asked", "who": "root"})
+    reader = world.guard._reader
+    say(world, {"kind": "restart-asked", "who": "root"})
+    assert world.guard._reader is reader
+
+
+def test_a_core_that_dies_while_the_configuration_is_read_gives_the_restart_up_and_says_so(
+    world, monkeypatch
+):
+    monkeypatch.setattr(Reader, "is_slow", True)
+    say(world, {"kind": "restart-asked", "who": "root"})
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert world.guard._reader is None
+    assert any("restart refused" in line and "order it again" in line for _, line in world.scribe.lines)

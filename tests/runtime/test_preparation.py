@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ha_monitor.errors import ConfigError, HaMonitorError, PrerequisiteError
+from ha_monitor.errors import ConfigError
 from ha_monitor.model import Group, Quorum
 from ha_monitor.runtime import preparation
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
@@ -45,14 +45,6 @@ def test_host_is_known_by_its_name(monkeypatch):
     assert preparation.own_name(CONFIG, is_witness=True) == "mon"
 
 
-def test_missing_files_are_told_by_their_names(places):
-    with pytest.raises(HaMonitorError) as caught:
-        preparation.read_configuration()
-    assert "cluster.toml" in str(caught.value)
-    assert "cluster.key" in str(caught.value)
-    assert "Traceback" not in str(caught.value)
-
-
 def test_first_start_abstains_for_the_unknown_and_remembers_the_known_hold(places):
     memory, abstain_ns = preparation.remember_hold(CONFIG)
     assert (memory.hold_ns, abstain_ns) == (SECOND, HOLD_UNKNOWN_NS)
@@ -70,26 +62,6 @@ def test_socket_is_private_before_it_is_bound_and_has_its_mode_after(places):
     assert modes == {"control.sock": 0o660, "status.sock": 0o666}
     listeners.control.close()
     listeners.status.close()
-
-
-def test_a_slow_reader_of_the_configuration_does_not_keep_the_guard_from_feeding(monkeypatch, tmp_path):
-    slow = tmp_path / "slow"
-    slow.write_text("#!/bin/sh\nsleep 0.6\necho '{}'\n")
-    slow.chmod(0o755)
-    monkeypatch.setattr(preparation.sys, "executable", str(slow))
-    fed = []
-    assert preparation.read_configuration(lambda: fed.append(1)) == b"{}\n"
-    assert len(fed) >= 2
-
-
-def test_a_reader_that_hangs_is_ended(monkeypatch, tmp_path):
-    hanging = tmp_path / "hanging"
-    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
-    hanging.chmod(0o755)
-    monkeypatch.setattr(preparation.sys, "executable", str(hanging))
-    monkeypatch.setattr(preparation, "CONFIG_CHILD_BOUND_S", 0.3)
-    with pytest.raises(PrerequisiteError, match="not read within"):
-        preparation.read_configuration()
 
 
 @pytest.mark.parametrize(
@@ -128,12 +100,3 @@ def test_what_start_lines_write_lies_where_the_publisher_cannot_lay_links(places
 def test_a_restart_that_changes_who_decides_is_refused(changed, is_refused):
     with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
         preparation.refuse_new_voters(CONFIG, replace(CONFIG, **changed))
-
-
-def test_a_reader_that_cannot_be_started_is_an_answer_and_no_crash(monkeypatch):
-    def refused(*_, **__):
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(preparation.subprocess, "Popen", refused)
-    with pytest.raises(PrerequisiteError, match="cannot be started: Resource temporarily unavailable"):
-        preparation.read_configuration()

@@ -32,12 +32,12 @@ def made(monkeypatch, config):
 def test_a_refused_one_leaves_no_descriptor_behind(monkeypatch):
     refused = made(monkeypatch, replace(CONFIG, quorum=Quorum.FENCING))
     with pytest.raises(HaMonitorError, match=r"quorum fencing.*stop and start on every host"):
-        successor.succeeding_generation(Made(CONFIG), lambda: None)
+        successor.succeeding_generation(Made(CONFIG), b"")
     assert refused.is_closed
 
 
 def test_one_that_decides_by_the_same_voters_takes_over(monkeypatch):
     current, accepted = Made(CONFIG), made(monkeypatch, CONFIG)
-    assert successor.succeeding_generation(current, lambda: None) is accepted
+    assert successor.succeeding_generation(current, b"") is accepted
     assert accepted.taken_over is current
     assert not accepted.is_closed
