@@ -83,7 +83,8 @@ class Tenure:
         self.candidacy = Candidacy(situation, spec, self.seeker, self.passage)
         self.farewells = Farewells(situation, spec, self.seeker)
         self.hearsay = Hearsay(situation, spec, self.seeker, self.passage, self.candidacy)
-        self._adopting_until_ns = 0  # what a former core of this Node held ends then; 0: there is nothing
+        self._adopting_until_ns = 0  # voters hold for a former core of this Node until then; 0: they do not
+        self._untouched_until_ns = 0  # its Lease ended then, and with it all that the guard ends
         self._is_taken_up = False  # won in time: no transition, service was not touched
         self._is_told = True
 
@@ -97,6 +98,8 @@ class Tenure:
         held = self.situation.seat.held(self.spec.name, at_ns)
         if held is not None and held[0] == self.situation.me.index:
             self._adopting_until_ns = at_ns + held[2]
+            ending_ns = self.spec.stop_within_ns if self.spec.exclusive else 0
+            self._untouched_until_ns = self._adopting_until_ns - ending_ns
             self.candidacy.listen_first(False)
             self.passage.owner, self.passage.epoch = self.situation.me.name, held[1]
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
@@ -206,7 +209,8 @@ class Tenure:
                 return self.seeker.resume(at_ns)
             case Won(ballot, sending, end_ns):
                 self.passage.won_ns = at_ns
-                self._is_told, self._is_taken_up = False, self._is_adopting(at_ns)
+                self._is_told = False
+                self._is_taken_up = self._is_adopting(at_ns) and at_ns < self._untouched_until_ns
                 self._adopting_until_ns = 0
                 self.hold_down.end()
                 self.history.see(self.situation.me.name, ballot, False, self.hearsay.cause(at_ns), at_ns)
