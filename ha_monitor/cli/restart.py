@@ -9,7 +9,10 @@ import time
 from ha_monitor import client
 from ha_monitor.cli.verify import is_settled_on, wait_until
 from ha_monitor.errors import ControlError
+from ha_monitor.model import TransitionKind
 from ha_monitor.view import View
+
+WANTED = (TransitionKind.FAILBACK.value, TransitionKind.OPERATOR.value)  # moves that may come meanwhile
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,10 +43,13 @@ def run(args: argparse.Namespace) -> int:
         raise ControlError(
             f"no new core serves {', '.join(sorted(kept)) or 'here'} after {args.timeout:.0f} s"
         )
+    gone = [g for g in view.groups if g.name in kept and g.owner != view.self_name]
     # A host that stalls at the wrong moment loses its Lease: said at once, not waited for.
-    gone = [f"{g.name} is on {g.owner}" for g in view.groups if g.name in kept and g.owner != view.self_name]
-    if gone:
-        raise ControlError(f"restarted, but now {', '.join(gone)}; see `ha-monitor status` for the cause")
+    lost = [f"{g.name} is on {g.owner}" for g in gone if g.last.kind not in WANTED]
+    if lost:
+        raise ControlError(f"restarted, but now {', '.join(lost)}; see `ha-monitor status` for the cause")
     change = "" if view.config_digest == before.config_digest else ", with the changed configuration"
     print(f"restarted after {(time.monotonic() - began) * 1000:.0f} ms{change}")
+    for group in gone:
+        print(f"meanwhile: {group.last.sentence}")
     return 0

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ha_monitor.cli import main as cli
+from ha_monitor.view import TransitionView
 from tests.cli.daemon import PlayedDaemon
 from tests.views import healthy
 
@@ -139,6 +140,16 @@ def test_restart_during_which_another_node_took_a_group_says_so_at_once(daemon, 
     played = daemon(react)
     assert cli.main(["restart", "--timeout", "600"]) == 2
     assert "restarted, but now www is on pub3" in capsys.readouterr().err
+
+
+def test_restart_during_which_a_group_went_back_to_its_preferred_node_is_done_and_says_so(daemon, capsys):
+    def react(view, order):
+        back = TransitionView(kind="failback", cause="failback", sentence="pub3 took www back from pub2")
+        played.view = with_group(replace(view, incarnation="another"), owner="pub3", last=back)
+
+    played = daemon(react)
+    assert cli.main(["restart", "--timeout", "600"]) == 0
+    assert "meanwhile: pub3 took www back from pub2" in capsys.readouterr().out
 
 
 def test_clear_is_refused_where_nothing_is_blocked(daemon, capsys):

@@ -100,7 +100,8 @@ class Judge:
         changes = seen.probe.changes(from_ns, until_ns)
         missing = ledger.missing_of_observer(group, changes, told, struck)
         recorded = [*told, *map(ledger.as_told, self._journal)]
-        known = [change for change in changes if ledger.is_told(group, change, recorded)]
+        untold = ledger.missing_of_observer(group, changes, recorded, struck)
+        known = [change for change in changes if change not in untold]
         observer_ns = seen.probe.double_ns(from_ns, until_ns, known)
         kernel_ns = seen.kernel.double_ns(from_ns, until_ns)
         for change in missing:

@@ -21,6 +21,8 @@ AFTER_NS = 400_000_000
 # core dies while the group still starts has none at all: a Takeover is told when it is complete. The
 # next Owner tells the way from it. (docs/architecture.md; runtime/transitions.py)
 SOON_NS = 1_000_000_000
+# An address answers while the rest of the group starts; when that fails, it is told after this at the latest.
+FAILED_START_NS = 5_000_000_000
 
 _LINE = re.compile(r"group (\S+): (\S+) -> (\S+) \(([a-z-]+)(?:, \d+ ms)?\): (.*)")
 
@@ -105,11 +107,21 @@ def missing_of_observer(
 
 
 def is_told(group: str, change: Change, told: Iterable[Told]) -> bool:
-    """Whether a transition says that the new host became the Owner at about that time."""
+    """Whether a transition says that the new host became the Owner at about that time, or failed to start.
+
+    By its stamp, or by its arrival: the wall clock that stamped it may have been set.
+    """
     earliest, latest = change.last_ns - BEFORE_NS, change.first_ns + AFTER_NS
-    return any(
-        t.group == group and t.new == change.new and earliest <= t.at_ns <= latest + t.start_ns for t in told
-    )
+
+    def says_so(one: Told) -> bool:
+        until_ns = latest + one.start_ns
+        if one.cause == "start-failed" and one.old == change.new:
+            until_ns = latest + FAILED_START_NS
+        elif one.new != change.new:
+            return False
+        return any(earliest <= at_ns <= until_ns for at_ns in (one.at_ns, one.arrived_ns))
+
+    return any(says_so(one) for one in told if one.group == group)
 
 
 def _is_told_by_next(group: str, host: str, at_ns: int, told: Sequence[Told], was_struck: WasStruck) -> bool:

@@ -62,7 +62,7 @@ JUSTIFIED: Mapping[str, tuple[frozenset[str], bool]] = {
     "upgrade": (frozenset({"daemon-restarted"}), True),
     "disk-full": (NOTHING, False),
     "no-memory": (STARVED, True),
-    "no-files": (NOTHING, False),
+    "no-files": (frozenset({"resource-failed", "start-failed"}), False),
     "clock-step": (NOTHING, False),
     # Not faults: the beginning of the run, and everything anew after a failure.
     "start": (frozenset({"cluster-started"}), False),
@@ -119,9 +119,16 @@ def explanation(told: Told, faults: Sequence[InForce], failback: Mapping[str, st
             return f"{fault.name} at {fault.host}"
     if told.cause in NO_MAJORITY and (both := _votes_taken(near)):
         return f"no majority during {' and '.join(both)}"
+    others = {f.host: f"{f.name} at {f.host}" for f in near if f.host != told.old and JUSTIFIED[f.name][1]}
+    if told.cause == "link-isolated" and len(others) > 1:
+        return f"nobody to hear during {' and '.join(others.values())}"
     into = [fault.name for fault in near if fault.host == told.new and JUSTIFIED[fault.name][0]]
     if len(near) > 1 and into and told.cause in HANDED_INTO_A_FAULT:
         return f"handed into {into[0]} at {told.new}"
+    home = failback.get(told.group)
+    back = [fault.name for fault in near if fault.host == home and JUSTIFIED[fault.name][0]]
+    if told.old == told.new != home and back and told.cause in NO_MAJORITY:
+        return f"on its way back to {home}, into {back[0]}"
     return ""
 
 
@@ -140,7 +147,7 @@ def excuse(told: Told, stalls: Iterable[Stall], lease_ns: int) -> str:
     return ""
 
 
-def _votes_taken(near: Sequence[InForce]) -> list[str]:
+def _votes_taken(near: Iterable[InForce]) -> list[str]:
     """Two different hosts' votes at least, or the ways to them, are taken; their faults' names."""
     takers = [fault for fault in near if JUSTIFIED[fault.name][1]]
     return [f"{f.name} at {f.host}" for f in takers] if len(takers) > 1 else []

@@ -1,5 +1,7 @@
 """Whether every change was told, from journals and records made up."""
 
+from dataclasses import replace
+
 from ha_monitor.lab.chaos.ledger import (
     Journaled,
     Struck,
@@ -68,6 +70,20 @@ def test_a_transition_of_another_time_group_or_host_tells_nothing_of_this_change
 def test_a_transition_is_stamped_after_the_start_during_which_the_address_was_open():
     assert not is_told("www", SEEN, [told(at_s=12.0)])
     assert is_told("www", SEEN, [told(at_s=12.0, start_s=2.0)])
+
+
+def test_a_transition_that_a_clock_stamped_which_had_been_set_is_known_by_its_arrival():
+    stepped = told(at_s=3610.0)
+    assert not is_told("www", SEEN, [stepped])
+    assert is_told("www", SEEN, [replace(stepped, arrived_ns=round(10.05 * S))])
+
+
+def test_an_address_that_answered_during_a_start_that_failed_is_told_by_the_failure():
+    failed = replace(told(new="", old="pub3", at_s=11.0), cause="start-failed")
+    assert is_told("www", SEEN, [failed])
+    assert not is_told("www", SEEN, [replace(failed, old="pub2")])
+    assert not is_told("www", SEEN, [replace(failed, at_ns=20 * S, arrived_ns=20 * S)])
+    assert not is_told("www", SEEN, [replace(failed, cause="stop-failed")])
 
 
 def test_a_record_that_a_power_cut_destroyed_is_told_by_the_next_owner():

@@ -92,6 +92,27 @@ def test_a_group_handed_to_a_node_that_is_struck_may_come_back():
     assert explains(*both, cause="daemon-stopped", old="pub3", new="pub3")
 
 
+def test_who_hears_nobody_because_both_others_are_struck_may_hand_over():
+    both = during("witness-down", "mon"), during("flap lan", "pub3")
+    assert explains(*both, cause="link-isolated")
+    assert not explains(*both, cause="resource-failed")
+    assert not explains(both[0], cause="link-isolated")
+    assert not explains(during("flap lan", "pub3"), during("lose", "pub3"), cause="link-isolated")
+
+
+def test_a_group_on_its_way_back_into_a_fault_is_served_again_where_it_came_from():
+    again = {"cause": "lease-lost", "old": "pub2", "new": "pub2", "group": "six"}
+    assert explains(during("kill", "pub3"), **again)
+    assert not explains(during("kill worker", "pub3"), **again), "that takes nothing away"
+    assert not explains(during("kill", "mon"), **again)
+    assert not explains(during("kill", "pub3"), **{**again, "group": "www"}), "it has no such policy"
+
+
+def test_a_daemon_without_files_cannot_start_what_runs_on_the_owner():
+    assert explains(during("no-files"), cause="start-failed", new="")
+    assert not explains(during("no-files"), cause="node-silent")
+
+
 def test_taking_up_what_one_holds_is_no_move():
     assert not is_a_move(told("daemon-restarted", "pub2", "pub2"))
     assert is_a_move(told("daemon-restarted", "pub2", "pub3"))
