@@ -255,7 +255,9 @@ class ClusterHost:
         own_ns = self.clock.own_ns(now_ns)
         for name, tenure in self.process.core.tenures.items():
             if tenure.seeker.phase is Phase.HELD:
-                self.woken[name] = Woken(now_ns, own_ns)  # sendings never run ahead of the Lease clock
+                is_left_out = name in self.woken and self.woken[name].sending == NO_SENDING
+                # Sendings never run ahead of the Lease clock.
+                self.woken[name] = Woken(now_ns, NO_SENDING if is_left_out else own_ns)
         self.world.sleeps.woke(self)
 
     # What reaches the core
