@@ -6,6 +6,7 @@ from collections import deque
 
 from ha_monitor.core import placement
 from ha_monitor.core.actions import ArmWindow
+from ha_monitor.core.adoption import Adoption
 from ha_monitor.core.candidacy import NO_RELEASE, Candidacy
 from ha_monitor.core.damping import History, HoldDown
 from ha_monitor.core.events import WindowArmed
@@ -83,9 +84,7 @@ class Tenure:
         self.candidacy = Candidacy(situation, spec, self.seeker, self.passage)
         self.farewells = Farewells(situation, spec, self.seeker)
         self.hearsay = Hearsay(situation, spec, self.seeker, self.passage, self.candidacy)
-        self._adopting_until_ns = 0  # voters hold for a former core of this Node until then; 0: they do not
-        self._untouched_until_ns = 0  # its Lease ended then, and with it all that the guard ends
-        self._is_taken_up = False  # won in time: no transition, service was not touched
+        self.adoption = Adoption()
         self._is_told = True
 
     # What happens
@@ -97,9 +96,8 @@ class Tenure:
         self._remember_owner()
         held = self.situation.seat.held(self.spec.name, at_ns)
         if held is not None and held[0] == self.situation.me.index:
-            self._adopting_until_ns = at_ns + held[2]
             ending_ns = self.spec.stop_within_ns if self.spec.exclusive else 0
-            self._untouched_until_ns = self._adopting_until_ns - ending_ns
+            self.adoption.begin(at_ns, held[2], ending_ns)
             self.candidacy.listen_first(False)
             self.passage.owner, self.passage.epoch = self.situation.me.name, held[1]
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
@@ -118,7 +116,7 @@ class Tenure:
 
     def is_seeking(self, at_ns: int) -> bool:
         """Whether this Node holds the Lease, or is about to: then nothing of it that runs is a stray."""
-        return self._is_adopting(at_ns) or self.seeker.phase is not Phase.IDLE
+        return self.adoption.is_under_way(at_ns) or self.seeker.phase is not Phase.IDLE
 
     def expire(self, at_ns: int) -> None:
         """Run what is due on the Lease; before anything else in a step."""
@@ -177,7 +175,7 @@ class Tenure:
             return
         is_stopping, cause = report.state is GroupState.STOPPING, self.hearsay.cause(at_ns)
         self.passage.see_owner(peer.voter.name, report.epoch, at_ns, is_stopping)
-        if self._is_adopting(at_ns):  # too late: another Node has it, and here all is still open
+        if self.adoption.is_under_way(at_ns):  # too late: another Node has it, and here all is still open
             self._lose(Cause.HIGHER_EPOCH, at_ns)
         self.history.see(peer.voter.name, report.epoch, report.state in UP, cause, at_ns)
         self.candidacy.successor_named = NO_RELEASE
@@ -205,13 +203,12 @@ class Tenure:
                 return self._arm(sending, timeout_ns, at_ns)
             case Prepared():
                 self.hearsay.learn_of_former_life(at_ns)
-                self.runner.prepare(self._is_adopting(at_ns))
+                self.runner.prepare(self.adoption.is_under_way(at_ns))
                 return self.seeker.resume(at_ns)
             case Won(ballot, sending, end_ns):
                 self.passage.won_ns = at_ns
                 self._is_told = False
-                self._is_taken_up = self._is_adopting(at_ns) and at_ns < self._untouched_until_ns
-                self._adopting_until_ns = 0
+                self.adoption.win(at_ns)
                 self.hold_down.end()
                 self.history.see(self.situation.me.name, ballot, False, self.hearsay.cause(at_ns), at_ns)
                 self.runner.win(ballot, sending, end_ns, at_ns)
@@ -244,9 +241,11 @@ class Tenure:
         if self.runner.is_owner and self.spec.name != REPORTER:
             self.situation.log(f"group {self.spec.name}: closed here ({cause.value})", "warning")
             self.history.see_end(self.situation.me.name, self.runner.epoch, cause, at_ns)
-        self._adopting_until_ns = 0
+        self.adoption.end()
         self._is_told = True
         self.passage.released_cause = None
+        if self.runner.is_owner:
+            self.passage.end_here(at_ns)
         self.runner.lose(at_ns)
 
     # Decisions
@@ -280,11 +279,7 @@ class Tenure:
         return self.candidacy.may_seek(at_ns) and self._may_serve(at_ns)
 
     def _is_out_of_the_question(self, at_ns: int) -> bool:
-        return not self._is_adopting(at_ns) and not self._may_serve(at_ns)
-
-    def _is_adopting(self, at_ns: int) -> bool:
-        """Whether a former core of this Node still holds the Lease, as far as is known here."""
-        return at_ns < self._adopting_until_ns
+        return not self.adoption.is_under_way(at_ns) and not self._may_serve(at_ns)
 
     def _may_serve(self, at_ns: int) -> bool:
         """Eligible, or as good as every other Node that is here: none of them reaches a ping target."""
@@ -295,7 +290,7 @@ class Tenure:
         """Why this Node should not serve the group, "" if it may."""
         if self.spec.name == REPORTER:
             return "stopping" if self.situation.is_stopping else ""
-        is_owner = self.runner.is_owner or self._is_adopting(at_ns)
+        is_owner = self.runner.is_owner or self.adoption.is_under_way(at_ns)
         # Whom nobody could stand in for stands back for a moment only.
         is_alone = self.holding.is_frozen_here or not self.candidates()
         health = self.situation.health(self.hold_down.reason_at(at_ns, is_alone), is_owner, at_ns)
@@ -321,6 +316,7 @@ class Tenure:
             self.situation.log(f"group {self.spec.name}: handing over to {name} ({cause.value})")
         index = successor.voter.index if successor else -1
         self.failback.better_since_ns = 0
+        self.passage.end_here(at_ns)
         self.runner.begin_stop(Leaving(index, cause), at_ns)
         self._finish_stop(at_ns)
 
@@ -337,7 +333,7 @@ class Tenure:
         self.farewells.repeat_later(leaving)
         self._take(self.seeker.release(leaving.successor, leaving.cause, at_ns), at_ns)
         self.history.see_end(self.situation.me.name, ballot, leaving.cause, at_ns)
-        self._adopting_until_ns = 0
+        self.adoption.end()
         self.candidacy.successor_named = leaving.successor
         if leaving.successor < 0 and self.spec.name != REPORTER:
             name = self.situation.me.name
@@ -359,11 +355,11 @@ class Tenure:
         self._is_told = True
         name = self.situation.me.name
         passage, epoch = self.passage, self.runner.epoch
-        is_taken_up, self._is_taken_up = self._is_taken_up, False
+        was_untouched = self.adoption.was_untouched()
         cause = self.hearsay.cause(at_ns)
         self.failback.is_placed_by_operator = cause is Cause.SWITCHOVER_ORDERED
         if self.spec.name != REPORTER:
-            if is_taken_up:
+            if was_untouched:
                 self.situation.log(f"group {self.spec.name}: taken up again, service not touched")
             else:
                 self.situation.emit(tell(self.spec.name, name, passage, cause, epoch, at_ns))

@@ -71,6 +71,10 @@ class Passage:
             self.stopping_ns = at_ns
         return is_news
 
+    def end_here(self, at_ns: int) -> None:
+        """Service ends on this Node: if it comes back here, that was the last sign of it."""
+        self.last_sign_ns = at_ns
+
     def see_told(self, owner: str, epoch: Ballot) -> None:
         """A majority told that this Node held the Lease: nobody was heard of it, perhaps."""
         if epoch > max(self.epoch, self.told_epoch):

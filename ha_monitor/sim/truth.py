@@ -96,7 +96,7 @@ class TruthCheck:
             return
         tenure = host.process.core.tenures[group]
         is_known = tenure.runner.records[name].state is not ResourceState.UNKNOWN
-        if tenure._is_adopting(host.process.now_ns()) or not is_known:
+        if tenure.adoption.is_under_way(host.process.now_ns()) or not is_known:
             return  # what its former life opened is open until its end; it is on its way to take that up
         if not is_open and host.kernel.answers(name):
             raise UntruthPublished(f"{host.name} tells that {name} is closed while its kernel answers for it")

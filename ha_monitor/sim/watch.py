@@ -103,7 +103,7 @@ class LeaseWatch:
 
     def _judge_woken(self, process: CoreProcess, name: str) -> None:
         tenure, woken = process.core.tenures[name], process.host.woken[name]
-        if tenure._is_adopting(process.now_ns()):
+        if tenure.adoption.is_under_way(process.now_ns()):
             return  # a new core has not heard yet that the Lease of the former one is over
         if tenure.seeker.phase is not Phase.HELD:
             process.over(name)

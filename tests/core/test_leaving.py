@@ -173,3 +173,17 @@ def _goodbyes(group):
     prepared = world["pub2"].of(ac.PrepareGoodbye)
     releases = [m for h in prepared[-1].heartbeats for m in h.messages] if prepared else []
     return tuple(r for r in releases if r.group == "www")
+
+
+def test_an_owner_that_serves_again_tells_the_interruption_and_not_how_long_it_served_before(world):
+    world.run(60)
+    for peer in ("pub3", "mon"):
+        world.separate("pub2", peer)
+    world.separate("pub3", "mon")
+    world.run(3)
+    assert world.owners() == []
+    world.cut.clear()
+    world.run(3)
+    assert world.transitions[-1].sentence.endswith("nobody else took it meanwhile")
+    total_ns = dict(world.transitions[-1].phases_ns)["total"]
+    assert 2 * SECOND < total_ns < 3 * SECOND
