@@ -49,6 +49,12 @@ class Hearsay:
         if told.owner != self.situation.me.index and self.seeker.is_surely_held(told.epoch):
             self.passage.see_told(nodes.get(told.owner, ""), told.epoch)
 
+    def recall_own_vote(self) -> None:
+        """The own voter granted it to a Node that was not heard since: these two votes may have won it."""
+        grant, config = self.situation.seat.memory(self.spec.name).accepted, self.situation.config
+        if grant is not None and len({grant.owner, self.situation.me.index}) >= config.majority:
+            self.passage.see_told(config.voters[grant.owner].name, grant.ballot)
+
     def learn_of_former_life(self, at_ns: int) -> None:
         """A core that knows of no Owner may hear from voters that it was its own former life."""
         told, me = self.seeker.holder(at_ns), self.situation.me

@@ -266,6 +266,7 @@ class Tenure:
         if self.seeker.phase is Phase.IDLE:
             if self._may_seek(at_ns):
                 self.passage.seek_ns = at_ns
+                self.hearsay.recall_own_vote()
                 self._take(self.seeker.seek(at_ns), at_ns)
         elif self.seeker.phase is Phase.HELD:
             if not stays:

@@ -187,3 +187,18 @@ def test_an_owner_that_serves_again_tells_the_interruption_and_not_how_long_it_s
     assert world.transitions[-1].sentence.endswith("nobody else took it meanwhile")
     total_ns = dict(world.transitions[-1].phases_ns)["total"]
     assert 2 * SECOND < total_ns < 3 * SECOND
+
+
+def test_an_owner_of_which_only_the_own_voter_has_heard_is_told_as_the_former_one(world):
+    """It won with this Node's vote, opened the address, and stood still before it could say so."""
+    world["mon"].is_up = False
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    while world.owners() != ["pub3"]:
+        world.run(0.0001)
+    world.power_off("pub3")
+    world.forget()
+    world["mon"].is_up = True
+    world.run(5)
+    assert world.owners() == ["pub2"]
+    last = world.transitions[-1]
+    assert (last.node_from, last.node_to, last.cause) == ("pub3", "pub2", Cause.NODE_SILENT)
