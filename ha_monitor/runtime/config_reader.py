@@ -20,16 +20,16 @@ class ConfigReader:
 
     def __init__(self) -> None:
         """Raises PrerequisiteError where no process can be started."""
-        # In memory, so that nobody has to empty a pipe while the child writes.
-        self._told, self._complaint = os.memfd_create("configuration"), os.memfd_create("complaint")
-        self._pidfd = -1
+        self._told = self._complaint = self._pidfd = -1
         self._bound_ns = lease_clock_ns() + READ_BOUND_NS
         try:
+            # In memory, so that nobody has to empty a pipe while the child writes.
+            self._told, self._complaint = os.memfd_create("configuration"), os.memfd_create("complaint")
             self._child = subprocess.Popen(
                 full_python(CHILD), stdin=subprocess.DEVNULL, stdout=self._told, stderr=self._complaint
             )
             self._pidfd = os.pidfd_open(self._child.pid)
-        except OSError as error:  # no memory, no process left: a guard that runs must not end for that
+        except OSError as error:  # no process or descriptor left: a guard must not end for that
             self._close()
             raise PrerequisiteError(
                 f"the configuration's reader cannot be started: {error.strerror}"

@@ -69,11 +69,12 @@ def test_a_reader_that_dies_without_a_word_is_told_by_its_code(script):
         read_configuration()
 
 
-def test_a_reader_that_cannot_be_started_is_an_answer_and_no_crash(monkeypatch):
+@pytest.mark.parametrize(("of", "name"), [(config_reader.subprocess, "Popen"), (os, "memfd_create")])
+def test_a_reader_that_cannot_be_started_is_an_answer_and_no_crash(monkeypatch, of, name):
     def refused(*_, **__):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(config_reader.subprocess, "Popen", refused)
+    monkeypatch.setattr(of, name, refused)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(PrerequisiteError, match="cannot be started: Resource temporarily unavailable"):
         read_configuration()
