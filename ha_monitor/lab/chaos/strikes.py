@@ -116,11 +116,21 @@ class Striker:
                 one.heal_problem = ""
                 break
             except (LabError, OSError) as error:
+                if self._is_without_power(one.host):
+                    one.heal_problem = ""
+                    break  # with its power all comes back
                 one.heal_problem = str(error)
                 time.sleep(0.5)
         one.healed_ns = time.monotonic_ns()
         what = "not healed" if one.heal_problem else "healed"
         self._record.note(what, one.healed_ns, fault=one.strike.fault, host=one.host, why=one.heal_problem)
+
+    def _is_without_power(self, host: str) -> bool:
+        """By another strike, which is still in force."""
+        return any(
+            one.strike.fault == "power-off" and one.host == host and one.from_ns and not one.healed_ns
+            for one in self.past
+        )
 
     def _host(self, strike: Strike) -> str:
         if strike.whom == catalog.WITNESS:
