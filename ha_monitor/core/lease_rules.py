@@ -26,6 +26,7 @@ from ha_monitor.timebase import MS
 
 ARM_LEAST_NS = 20 * MS  # a kernel may read a timeout below a jiffy as "none"
 JIFFY_NS = 10 * MS  # at the lowest tick rate, 100 Hz
+UNHEARD_BALLOTS = 1_000_000  # more than a Node makes between its last packet and the end of its power
 CANDIDATE_BEATS_MAX = 30  # a candidate whose answers are older than this asks again
 
 
@@ -101,6 +102,10 @@ class LeaseRules:
     def is_surely_held(self, epoch: Ballot) -> bool:
         """Whether so many voters told of it that it was won, and not only proposed."""
         return self._is_majority(self._poll.holders_word(epoch))
+
+    def pass_unheard(self) -> None:
+        """A Node was fenced: the next ballot stands above whatever it may have made since it was heard."""
+        self.counter += UNHEARD_BALLOTS
 
     def _forget(self) -> None:
         """A ballot dies with its Lease: a later ACCEPT finds nothing that it could extend."""

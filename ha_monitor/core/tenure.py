@@ -164,6 +164,7 @@ class Tenure:
     def see_fenced(self, at_ns: int) -> None:
         """A life is over: what voters hold for it ends like after a RELEASE, told with the next ASK."""
         self.hearsay.see_fenced(at_ns)
+        self.seeker.pass_unheard()
 
     def see_report(self, peer: Peer, report: GroupReport, at_ns: int) -> None:
         """Another Node says how it stands to the group."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ha_monitor.core import events as ev
 from ha_monitor.core.bids import ballot_floor
-from ha_monitor.core.leases import Phase
 from ha_monitor.core.voter import VoterSeat
 from ha_monitor.messages import Release
 from ha_monitor.model import Cause, ClusterConfig, Quorum
@@ -250,14 +249,13 @@ class ClusterHost:
 
     def _note_woken(self, now_ns: int) -> None:
         self.slept_with.update(group.name for group in self.config.groups if group.exclusive)
-        if self.process is None:
-            return
         own_ns = self.clock.own_ns(now_ns)
-        for name, tenure in self.process.core.tenures.items():
-            if tenure.seeker.phase is Phase.HELD:
-                is_left_out = name in self.woken and self.woken[name].sending == NO_SENDING
-                # Sendings never run ahead of the Lease clock.
-                self.woken[name] = Woken(now_ns, NO_SENDING if is_left_out else own_ns)
+        believed = self.process.believed_groups() if self.process else ()
+        answering = (group for group, name in self.world.addresses if self.kernel.answers(name))
+        for name in {*believed, *answering}:
+            is_left_out = name in self.woken and self.woken[name].sending == NO_SENDING
+            # Sendings never run ahead of the Lease clock.
+            self.woken[name] = Woken(now_ns, NO_SENDING if is_left_out else own_ns)
         self.world.sleeps.woke(self)
 
     # What reaches the core

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
 from ha_monitor.core.cluster import ClusterCore
+from ha_monitor.core.leases import Phase
 from ha_monitor.errors import PacketRejected
 from ha_monitor.messages import Heartbeat, Release, TransitionNote
 from ha_monitor.sim.cast import KEY
@@ -166,6 +167,10 @@ class CoreProcess:
         self.ran_ns += length_ns
         self._planned_ns = -1
         self.plan(now_ns)
+
+    def believed_groups(self) -> list[str]:
+        """The groups that it holds or takes up, or will think so for a moment when it goes on."""
+        return [name for name, tenure in self.core.tenures.items() if tenure.seeker.phase is Phase.HELD]
 
     def _step(self) -> bool:
         """One instruction of the loop; False when there is nothing to do."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ha_monitor.core import events as ev
-from ha_monitor.core.leases import Phase
 from ha_monitor.model import NO_BALLOT, Ballot
 from ha_monitor.sim.checks import SafetyBroken
 from ha_monitor.timebase import MS
@@ -73,12 +72,6 @@ class Pinging:
     def _leave_out(self, winner: ClusterHost, other: ClusterHost, group: str, ballot: Ballot) -> None:
         leases = self._world.leases
         answers = any(other.kernel.answers(name) for of, name in self._world.addresses if of == group)
-        if answers or _believes(other, group):
+        if answers or (other.process and group in other.process.believed_groups()):
             is_older = leases.epochs_held.get((other.name, group), NO_BALLOT) < ballot
             (other if is_older else winner).leave_out(group)
-
-
-def _believes(host: ClusterHost, group: str) -> bool:
-    """Whether its core holds the group, or will think so for a moment when it goes on."""
-    tenure = host.process.core.tenures.get(group) if host.process else None
-    return tenure is not None and tenure.seeker.phase is Phase.HELD

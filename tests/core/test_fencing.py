@@ -45,6 +45,17 @@ def test_a_takeover_waits_for_the_delay_and_for_the_confirmed_fence(world):
     assert world.transitions[-1].cause is Cause.NODE_FENCED
 
 
+def test_an_epoch_after_a_fence_is_above_whatever_the_fenced_node_may_have_made_unheard(world):
+    """Seed 4884 of the simulator: both counted on by one, and the second Epoch was not the higher one."""
+    seeker = world["pub2"].core.tenures["www"].seeker
+    world.separate("pub2", "pub3")
+    seeker.counter += 1_000  # its ballots while it was cut off
+    world.power_off("pub2")
+    outage_ns(world)
+    assert world.owners() == ["pub3"]
+    assert world.transitions[-1].epoch.counter > seeker.counter
+
+
 def test_nobody_takes_over_while_every_level_fails(world):
     world.fence_works = False
     world.power_off("pub2")
