@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +9,7 @@ from ha_monitor.agents.programs import Ended
 from ha_monitor.fence.agent import Abilities, Agent, abilities_of, first_line, is_off, parameters, without
 from ha_monitor.model import FenceDevice
 from ha_monitor.timebase import SECOND
+from tests.agents.processes import pid_in, wait_gone
 from tests.fence.agents import METADATA, device, told
 
 HANGS = "off) sleep 600 & echo $! > {}/pid; wait;;"
@@ -100,9 +100,7 @@ def test_a_hanging_agent_is_ended_at_its_timeout_with_its_children(tmp_path):
     answer = run(Agent(hanging).off(""))
     assert not answer.is_done
     assert "without an answer" in answer.detail
-    child = int((tmp_path / "pid").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert wait_gone(pid_in(tmp_path / "pid"))
 
 
 def test_a_program_that_is_not_there_and_a_secret_that_is_not_there_are_told(tmp_path):
