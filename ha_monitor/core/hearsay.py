@@ -39,9 +39,10 @@ class Hearsay:
         """A voter holds the group for that ballot: over, if it belongs to a life that was fenced."""
         if (ballot.node, ballot.incarnation) not in self.situation.fenced:
             return
-        self.seeker.hear_release(ballot)
         self.situation.seat.answer(self.situation.me.index, Ask(self.spec.name, ballot), at_ns)
-        self.seeker.ask_again_ns = 0  # what voters refused before is out of date
+        if ballot > self.seeker.released:  # an ASK tells the highest: a lower one ends by its time
+            self.seeker.hear_release(ballot)
+            self.seeker.ask_again_ns = 0  # what voters refused before is out of date
 
     def hear_of_owner(self, told: Asked) -> None:
         """Of one that was never heard itself: it was cut off from here and not from that voter."""

@@ -7,7 +7,7 @@ import pytest
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
 from ha_monitor.core.fencing import FenceState, bound_ns
-from ha_monitor.messages import MaintenanceNote
+from ha_monitor.messages import Answer, Asked, MaintenanceNote
 from ha_monitor.model import Cause, FenceDevice, FenceStep, Fencing, Protection
 from ha_monitor.timebase import MS, SECOND
 from tests.core.pairs import FENCING, PairWorld, fence_orders, fencing_pair
@@ -339,6 +339,25 @@ def test_with_a_witness_a_fence_ends_the_hold_at_once_and_no_vote_is_given():
     assert world.owners() == ["pub3"]
     assert took_ns < 0.6 * SECOND, "well before the Lease of 1 s is over"
     assert not world["pub3"].core.situation.votes.standing.given
+
+
+def test_a_voter_that_goes_on_naming_an_older_ballot_of_a_fenced_life_is_not_asked_at_once_again():
+    """Seed 9666 of the simulator: an ASK tells the highest release only, so each answer brought a next one."""
+    world = PairWorld(pair(fencing=FENCING))
+    world.run(4)
+    world.power_off("pub2")
+    world.run(0.05)
+    world.order("pub3", ev.FenceOrdered(7, "pub2", "smoke", "anna"))
+    outage_ns(world)
+    tenure, mon = world["pub3"].core.tenures["www"], world["mon"].core.situation.me.index
+    fenced = tenure.seeker.released
+    assert fenced.node == 0, "a ballot of pub2"
+    for ballot in (fenced, fenced._replace(counter=fenced.counter - 1)):
+        tenure.seeker.ask_again_ns = later_ns = world.now_ns + SECOND
+        tenure.take_answer(mon, Asked("www", Answer.HELD, 0, ballot, 200 * MS), world.now_ns)
+        assert tenure.seeker.ask_again_ns == later_ns
+    tenure.take_answer(mon, Asked("www", Answer.HELD, 0, fenced._replace(counter=fenced.counter + 1)), 1)
+    assert tenure.seeker.ask_again_ns == 0, "one that is news is told to all at once"
 
 
 def test_with_a_witness_nobody_is_fenced_unasked():
