@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import TypeVar
 
 AHEAD = 3  # pieces of work per process that are given out before their turn
@@ -21,7 +25,7 @@ def in_processes(
     """The result of each job, in the order of the jobs; ``at_once``: how many a process takes at a time.
 
     ``work`` is a function of a module. A process that dies raises BrokenProcessPool here. Who stops asking
-    waits for what is under way, and for nothing else.
+    waits for what is under way, and for nothing else. Who is killed leaves no process behind.
     """
     if processes <= 1:
         yield from map(work, jobs)
@@ -30,7 +34,8 @@ def in_processes(
     context = multiprocessing.get_context("forkserver")
     pieces = _pieces(jobs, at_once)
     waiting: deque[Future[list[Result]]] = deque()
-    with ProcessPoolExecutor(processes, context) as pool:
+    watched, kept = context.Pipe(duplex=False)
+    with watched, kept, ProcessPoolExecutor(processes, context, _end_with_parent, (watched,)) as pool:
         try:
             for piece in itertools.islice(pieces, processes * AHEAD):
                 waiting.append(pool.submit(_each, work, piece))
@@ -40,6 +45,17 @@ def in_processes(
                     waiting.append(pool.submit(_each, work, piece))
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent(watched: Connection) -> None:
+    """The other end is held by the parent alone: the kernel closes it, however the parent ends."""
+
+    def watch() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            watched.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _pieces(jobs: Iterable[Job], at_once: int) -> Iterator[list[Job]]:

@@ -342,7 +342,7 @@ def test_with_a_witness_a_fence_ends_the_hold_at_once_and_no_vote_is_given():
 
 
 def test_a_voter_that_goes_on_naming_an_older_ballot_of_a_fenced_life_is_not_asked_at_once_again():
-    """Seed 9666 of the simulator: an ASK tells the highest release only, so each answer brought a next one."""
+    """Seed 9666 of the simulator: an ASK tells the highest release only, each answer brought another."""
     world = PairWorld(pair(fencing=FENCING))
     world.run(4)
     world.power_off("pub2")

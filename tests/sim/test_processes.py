@@ -2,12 +2,16 @@
 
 import itertools
 import os
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
 from ha_monitor.sim.processes import in_processes
+from tests.agents.processes import wait_gone
 
 
 def squared(number):
@@ -67,3 +71,26 @@ def test_what_work_raises_is_raised_here():
 def test_a_process_that_dies_is_an_error_and_no_endless_wait():
     with pytest.raises(BrokenProcessPool):
         list(in_processes(end_at_three, range(8), 2))
+
+
+def work_for_long(directory):
+    (directory / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def test_who_is_killed_leaves_no_process_behind(tmp_path):
+    code = (
+        "import pathlib, sys\n"
+        "from ha_monitor.sim.processes import in_processes\n"
+        "from tests.sim.test_processes import work_for_long\n"
+        "list(in_processes(work_for_long, [pathlib.Path(sys.argv[1])] * 2, 2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    parent.kill()
+    parent.wait()
+    assert len(workers) == 2
+    assert all(wait_gone(pid) for pid in workers)
