@@ -48,7 +48,7 @@ class EpochCheck:
         self._last[group] = epoch
 
 
-PACKETS_A_BEAT_MAX = 20  # from one voter to another on one Link
+PACKETS_A_BEAT_MAX = 60  # from one voter to another on one Link: all that came during a stall is answered
 PACKETS_A_GROUP_MAX = 15  # more in a beat in which the group changes hands
 
 
