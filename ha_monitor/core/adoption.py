@@ -8,7 +8,7 @@ class Adoption:
 
     def __init__(self) -> None:
         self._until_ns = 0  # voters hold it so long; 0: there is nothing to take up
-        self._untouched_until_ns = 0
+        self._untouched_until_ns = 0  # never later than that
         self._is_won_in_time = False
 
     def begin(self, at_ns: int, hold_left_ns: int, ending_ns: int) -> None:
@@ -22,7 +22,7 @@ class Adoption:
 
     def win(self, at_ns: int) -> None:
         """This core holds it now."""
-        self._is_won_in_time = self.is_under_way(at_ns) and at_ns < self._untouched_until_ns
+        self._is_won_in_time = at_ns < self._untouched_until_ns
         self.end()
 
     def end(self) -> None:

@@ -147,8 +147,8 @@ def excuse(told: Told, stalls: Iterable[Stall], lease_ns: int) -> str:
     return ""
 
 
-def _votes_taken(near: Iterable[InForce]) -> list[str]:
-    """Two different hosts' votes at least, or the ways to them, are taken; their faults' names."""
+def _votes_taken(near: Sequence[InForce]) -> list[str]:
+    """Two faults at least take a vote, or the way to one; their names."""
     takers = [fault for fault in near if JUSTIFIED[fault.name][1]]
     return [f"{f.name} at {f.host}" for f in takers] if len(takers) > 1 else []
 
