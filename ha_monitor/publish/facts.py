@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ha_monitor.publish.declare import Fact, HostKind, Scope, Service
-from ha_monitor.publish.facts_cluster import CLUSTER_FACTS, NODE_FACTS
+from ha_monitor.publish.facts_cluster import CLUSTER_FACTS
 from ha_monitor.publish.facts_fence import FENCE_DEVICE_FACTS, FENCE_FACTS
 from ha_monitor.publish.facts_group import GROUP_FACTS, VIP_FACTS
 from ha_monitor.publish.facts_local import ADDRESS_FACTS, LINK_FACTS, OWN_GROUP_FACTS, RESOURCE_FACTS
+from ha_monitor.publish.facts_member import NODE_FACTS
 from ha_monitor.publish.facts_node import SELF_FACTS, SELF_NODE_FACTS
 from ha_monitor.publish.facts_sink import SINK_FACTS
 

@@ -1,16 +1,15 @@
-"""Facts about the cluster and its Nodes, told on the cluster's host by the reporter."""
+"""Facts about the cluster and its Witness, told on the cluster's host by the reporter."""
 
 from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
-from ha_monitor.publish.scopes import CLUSTER, NODE, is_ready, witness_node
+from ha_monitor.publish.scopes import CLUSTER, witness_node
 from ha_monitor.publish.shapes import (
     BAD,
     GRAVE,
     MILD,
     NOTED,
     POOR,
-    SICK,
     WORST,
     alarm,
     counter,
@@ -42,13 +41,6 @@ def _mode_says(s: Subject) -> str:
     return f"maintenance for another {m.left_s // 60} min, ordered by {who}: {why}"
 
 
-def _node_says(s: Subject) -> str:
-    n = s.row
-    load = f"owns {n.groups_active} groups" if n.groups_active else "owns nothing"
-    ready = "" if is_ready(n) else f", takes nothing over: {n.eligible_reason or 'no reason known'}"
-    return f"{n.state}, {load}{ready}"
-
-
 HA_CLUSTER = Service("HA cluster", CLUSTER, _cluster_says, is_parent=True)
 HA_PROTECTION = Service(
     "HA protection", CLUSTER, lambda s: s.view.protection_detail or "the kernel enforces the Lease"
@@ -56,7 +48,6 @@ HA_PROTECTION = Service(
 HA_CONFIG = Service("HA config", CLUSTER, lambda s: f"same files ({s.view.config_digest[:8]}) and versions")
 HA_MODE = Service("HA mode", CLUSTER, _mode_says)
 HA_WITNESS = Service("HA witness", CLUSTER, _witness_says)
-HA_NODE = Service("HA node {}", NODE, _node_says)
 
 CLUSTER_FACTS: tuple[Fact, ...] = (
     state(
@@ -308,99 +299,5 @@ CLUSTER_FACTS: tuple[Fact, ...] = (
         alarm(Above(200), "slow answers", MILD, "Look at the network to the Witness.", hold_s=300),
         unit="ms",
         kind=Kind.FLOAT,
-    ),
-)
-
-NODE_FACTS: tuple[Fact, ...] = (
-    state(
-        "ha.node.state",
-        HA_NODE,
-        "State",
-        "The Node as the reporter sees it.",
-        "HA node state",
-        lambda s: s.row.state,
-        alarm(
-            Is(NODE_STATES["fenced"]),
-            "powered off by a fence",
-            BAD,
-            "Find out why it was fenced before you power it on again; it joins by itself.",
-        ),
-        alarm(
-            Is(NODE_STATES["lost"]),
-            "lost",
-            BAD,
-            "It was heard on no Link until its grace time was over: look at the host, then at its Links.",
-        ),
-        alarm(
-            Is(NODE_STATES["suspect"]),
-            "silent on every Link",
-            MILD,
-            "Usually followed by lost or by online within the Lease.",
-            hold_s=30,
-        ),
-        alarm(
-            Is(NODE_STATES["joining"]),
-            "never heard since the reporter started",
-            POOR,
-            "Start its daemon, or look at its Links and at the key.",
-            hold_s=120,
-        ),
-    ),
-    number(
-        "ha.node.age",
-        HA_NODE,
-        "Last report",
-        "Time since the reporter last heard it.",
-        "age",
-        lambda s: s.row.age_ms / 1000 if s.row.age_ms >= 0 else None,
-        alarm(Above(30), "silent for long", SICK, "See the Node's state."),
-        alarm(Above(10), "silent", MILD, "See the Node's state."),
-        unit="s",
-        kind=Kind.FLOAT,
-    ),
-    number(
-        "ha.node.groups.active",
-        HA_NODE,
-        "Groups owned",
-        "How many ResourceGroups it owns.",
-        "groups",
-        lambda s: s.row.groups_active,
-        is_state=True,
-    ),
-    flag(
-        "ha.node.eligible",
-        HA_NODE,
-        "Ready for a Takeover",
-        "Whether it could take a group over now.",
-        "eligible",
-        lambda s: is_ready(s.row),
-        alarm(
-            Below(1),
-            "not ready for a Takeover",
-            POOR,
-            "The reason stands beside it: mend what it names.",
-            hold_s=300,
-        ),
-    ),
-    words(
-        "ha.node.eligible.reason",
-        HA_NODE,
-        "Why not ready",
-        "What keeps it from taking a group over.",
-        lambda s: s.row.eligible_reason or "none",
-    ),
-    words(
-        "ha.node.version",
-        HA_NODE,
-        "Version",
-        "Version of its daemon.",
-        lambda s: s.row.version or None,
-    ),
-    words(
-        "ha.node.digest",
-        HA_NODE,
-        "Configuration digest",
-        "Digest of the configuration that it has in force.",
-        lambda s: s.row.config_digest or None,
     ),
 )

@@ -91,3 +91,13 @@ class PairWorld(World):
 
 def fence_orders(member):
     return member.of(ac.FenceNode)
+
+
+def outage_ns(world, least_s=0.0, most_s=30.0):
+    """How long nobody serves from now on; a world that never serves again fails the test."""
+    start_ns = world.now_ns
+    while not world.owners():
+        world.run(0.05)
+        assert world.now_ns < start_ns + most_s * SECOND, "nobody took over"
+    assert world.now_ns >= start_ns + least_s * SECOND
+    return world.now_ns - start_ns

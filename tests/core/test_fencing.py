@@ -7,11 +7,10 @@ import pytest
 from ha_monitor.core import actions as ac
 from ha_monitor.core import events as ev
 from ha_monitor.core.fencing import FenceState, bound_ns
-from ha_monitor.messages import Answer, Asked, MaintenanceNote
+from ha_monitor.messages import MaintenanceNote
 from ha_monitor.model import Cause, FenceDevice, FenceStep, Fencing, Protection
 from ha_monitor.timebase import MS, SECOND
-from tests.core.pairs import FENCING, PairWorld, fence_orders, fencing_pair
-from tests.core.world import World, command, pair, vip, www
+from tests.core.pairs import FENCING, PairWorld, fence_orders, fencing_pair, outage_ns
 
 
 @pytest.fixture
@@ -21,16 +20,6 @@ def world():
     world.run(4)
     assert world.owners() == ["pub2"]
     return world
-
-
-def outage_ns(world, least_s=0.0, most_s=30.0):
-    """How long nobody serves from now on; a world that never serves again fails the test."""
-    start_ns = world.now_ns
-    while not world.owners():
-        world.run(0.05)
-        assert world.now_ns < start_ns + most_s * SECOND, "nobody took over"
-    assert world.now_ns >= start_ns + least_s * SECOND
-    return world.now_ns - start_ns
 
 
 def absences(world, name):
@@ -328,47 +317,6 @@ def test_a_level_needs_all_its_devices():
     assert world["pub3"].core.fences.broken(world.now_ns)
 
 
-def test_with_a_witness_a_fence_ends_the_hold_at_once_and_no_vote_is_given():
-    world = PairWorld(pair(fencing=FENCING))
-    world.run(4)
-    assert world.owners() == ["pub2"]
-    world.power_off("pub2")
-    world.run(0.05)
-    world.order("pub3", ev.FenceOrdered(7, "pub2", "smoke", "anna"))
-    took_ns = outage_ns(world)
-    assert world.owners() == ["pub3"]
-    assert took_ns < 0.6 * SECOND, "well before the Lease of 1 s is over"
-    assert not world["pub3"].core.situation.votes.standing.given
-
-
-def test_a_voter_that_goes_on_naming_an_older_ballot_of_a_fenced_life_is_not_asked_at_once_again():
-    """Seed 9666 of the simulator: an ASK tells the highest release only, each answer brought another."""
-    world = PairWorld(pair(fencing=FENCING))
-    world.run(4)
-    world.power_off("pub2")
-    world.run(0.05)
-    world.order("pub3", ev.FenceOrdered(7, "pub2", "smoke", "anna"))
-    outage_ns(world)
-    tenure, mon = world["pub3"].core.tenures["www"], world["mon"].core.situation.me.index
-    fenced = tenure.seeker.released
-    assert fenced.node == 0, "a ballot of pub2"
-    for ballot in (fenced, fenced._replace(counter=fenced.counter - 1)):
-        tenure.seeker.ask_again_ns = later_ns = world.now_ns + SECOND
-        tenure.take_answer(mon, Asked("www", Answer.HELD, 0, ballot, 200 * MS), world.now_ns)
-        assert tenure.seeker.ask_again_ns == later_ns
-    tenure.take_answer(mon, Asked("www", Answer.HELD, 0, fenced._replace(counter=fenced.counter + 1)), 1)
-    assert tenure.seeker.ask_again_ns == 0, "one that is news is told to all at once"
-
-
-def test_with_a_witness_nobody_is_fenced_unasked():
-    world = World(pair(fencing=FENCING))
-    world.run(4)
-    world.power_off("pub2")
-    world.run(10)
-    assert world.owners() == ["pub3"]
-    assert fence_orders(world["pub3"]) == []
-
-
 def test_a_packet_that_was_under_way_when_its_sender_was_fenced_changes_nothing(world):
     world.power_off("pub2")
     while not world.fenced:
@@ -407,33 +355,6 @@ def test_only_the_life_that_was_known_when_the_order_was_given_counts_as_over(wo
     world["pub3"].step(ev.StandbyOrdered(True, "anna"))
     world.run(3)
     assert len(world.owners()) == 1
-
-
-def exclusive_world(**settings):
-    group = www(command("db"), vip(), exclusive=True, stop_within_ns=8 * SECOND)
-    world = PairWorld(pair(group, fencing=FENCING, **settings))
-    world.run(4)
-    assert world.owners() == ["pub2"]
-    return world
-
-
-def test_with_a_witness_the_silent_owner_of_an_exclusive_group_is_fenced_unasked():
-    world = exclusive_world()
-    world.separate("pub2", "pub3")
-    world.separate("pub2", "mon")
-    world.run(4)
-    assert world.owners() == ["pub3"], "the hold of 9 s ended with the fence"
-    assert world.fences_by("pub3") == [("pub2", False)]
-    assert world.fences_by("pub2") == [], "without a majority it fences nobody"
-
-
-def test_with_a_witness_a_fence_that_fails_leaves_the_hold_to_run_out():
-    world = exclusive_world()
-    world.fence_works = False
-    world.power_off("pub2")
-    world["pub2"].services.clear()
-    outage_ns(world, least_s=8, most_s=14)
-    assert world.owners() == ["pub3"]
 
 
 def test_the_owner_counts_the_vote_of_the_one_that_it_fenced_once_that_is_back(world):
