@@ -4,6 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -78,14 +79,22 @@ def work_for_long(directory):
     time.sleep(600)
 
 
-def test_who_is_killed_leaves_no_process_behind(tmp_path):
+@pytest.fixture
+def short_directory():
+    """For sockets, whose path must be short; the killed parent leaves its own behind."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield directory
+
+
+def test_who_is_killed_leaves_no_process_behind(tmp_path, short_directory):
     code = (
         "import pathlib, sys\n"
         "from ha_monitor.sim.processes import in_processes\n"
         "from tests.sim.test_processes import work_for_long\n"
         "list(in_processes(work_for_long, [pathlib.Path(sys.argv[1])] * 2, 2))\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    environment = {**os.environ, "TMPDIR": short_directory}
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
     deadline = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
