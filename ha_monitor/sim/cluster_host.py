@@ -127,7 +127,7 @@ class ClusterHost:
     def start_core(self) -> None:
         """A new life of the core; its voter goes on with what tmpfs remembers."""
         world = self.world
-        self._take_configuration(self.next_config)
+        self._take_configuration(world.plant.configuration(self))
         now_ns = self.clock.own_ns(world.agenda.now_ns)
         floor = max(self.disk.memory.counter, ballot_floor(self.wall_ns()))
         seat = self._take_seat(now_ns, floor)

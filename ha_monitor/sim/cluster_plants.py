@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ha_monitor.core import actions as ac
 from ha_monitor.core.resources import ResourceRecord
 from ha_monitor.core.voter import VoterSeat
-from ha_monitor.model import REPORTER
+from ha_monitor.model import REPORTER, ClusterConfig
 from ha_monitor.sim.bugs import ForgetfulSeat, GenerousSeat, OwnVoteSeeker, RestlessSeat
 from ha_monitor.sim.faults import Mix
 
@@ -63,6 +63,10 @@ class ClusterPlant:
     def hang_patience_ns(self, lease_ns: int) -> int:
         """How long a core may not run before its guard kills it."""
         return 2 * lease_ns
+
+    def configuration(self, host: ClusterHost) -> ClusterConfig:
+        """With which a core starts: what stands on the disk."""
+        return host.next_config
 
 
 SOUND = ClusterPlant()

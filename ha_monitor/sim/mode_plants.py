@@ -1,7 +1,4 @@
-"""Planted bugs around quorum modes, fencing, exclusive groups and machines that slept.
-
-With those of cluster_plants, CLUSTER_PLANTS here is complete.
-"""
+"""Planted bugs around quorum modes, fencing, exclusive groups and machines that slept."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from ha_monitor.sim.cluster_swarm import Climate
     from ha_monitor.sim.core_process import CoreProcess
 
-__all__ = ["CLUSTER_PLANTS"]
+__all__ = ["CLUSTER_PLANTS", "ClusterPlant", "planted"]
 
 DEAF_BEATS = 4
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from ha_monitor.sim.cluster_plants import SOUND as SOUND_CLUSTER
 from ha_monitor.sim.cluster_swarm import SwarmWorld
 from ha_monitor.sim.lease_world import LeaseWorld
-from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.plants import LEASE_PLANTS
 from ha_monitor.sim.plants import NOTHING as SOUND_LEASE
 from ha_monitor.sim.shrink import FaultyWorld
+from ha_monitor.sim.told_plants import CLUSTER_PLANTS
 
 SOUND = "nothing"
 LEASE_SHARE = 2  # one seed of so many is played in the Lease-only world

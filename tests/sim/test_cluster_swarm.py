@@ -11,34 +11,43 @@ from ha_monitor.sim.cast import pair, queue
 from ha_monitor.sim.checks import SafetyBroken
 from ha_monitor.sim.cluster_swarm import EFFECTS, SwarmWorld
 from ha_monitor.sim.cluster_world import ClusterWorld
-from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.swarm import run_swarm
+from ha_monitor.sim.told_plants import CLUSTER_PLANTS
 from ha_monitor.timebase import SECOND
+from tests.sim.finds import Find
 
 SEEDS = 25
 
-# How many seeds, from 0 on, each planted bug needs at most: room for about three finds.
-SEEDS_NEEDED = {
-    "abstains-for-good": 6,
-    "always-open": 4,
-    "deaf-to-higher-epochs": 20,
-    "deaf-when-woken": 40,
-    "exclusive-held-too-short": 6,
-    "failed-fence-confirmed": 4,
-    "goodbye-before-close": 6,
-    "goodbye-for-the-slow": 12,
-    "guard-ends-nothing": 10,
-    "kernel-never-opens": 4,
-    "no-abstention": 80,
-    "own-vote-unasked": 10,
-    "ping-unanswered": 60,
-    "release-clears-any": 60,
-    "reporter-speaks-on": 10,
-    "shouting": 4,
-    "starts-without-order": 15,
-    "stops-without-order": 10,
-    "timeout-written-late": 6,
-    "writes-without-end": 4,
+# How many seeds, from 0 on, each planted bug needs at most (room for about three finds), and who finds it.
+FINDS = {
+    "abstains-for-good": Find(6, "hosts answer although all is quiet"),
+    "always-open": Find(4, "hold the Lease at the same instant"),
+    "counts-the-former-owner": Find(12, "tells of 2 Owners of"),
+    "deaf-to-higher-epochs": Find(20, "answer at the same instant"),
+    "deaf-when-woken": Find(40, "woke and answers beside"),
+    "exclusive-held-too-short": Find(6, "run what bears one writer"),
+    "failed-fence-confirmed": Find(4, "as fenced, which runs"),
+    "goodbye-before-close": Find(6, "answer at the same instant"),
+    "goodbye-for-the-slow": Find(12, "hold the Lease at the same instant"),
+    "guard-ends-nothing": Find(10, "run what bears one writer"),
+    "kernel-never-opens": Find(4, "hosts answer although all is quiet"),
+    "no-abstention": Find(80, "run what bears one writer"),
+    "opens-when-armed": Find(4, "without its Lease"),
+    "own-vote-unasked": Find(10, "which is no majority"),
+    "ping-unanswered": Find(60, "won it alone and reaches no target"),
+    "ping-while-heard": Find(6, "won it alone and hears"),
+    "release-clears-any": Find(60, "hold the Lease at the same instant"),
+    "reporter-speaks-on": Find(10, "speaks for the cluster without the reporter's Lease"),
+    "restarts-as-it-was": Find(4, "has not taken up the changed configuration"),
+    "shouting": Find(4, "packets in a beat"),
+    "starts-when-armed": Find(4, "without its group's Lease"),
+    "starts-without-order": Find(15, "is up"),
+    "stops-without-order": Find(10, "is still up"),
+    "tells-closed": Find(12, "is closed while its kernel answers for it"),
+    "tells-the-next-epoch": Find(4, "tells of an Owner that there was not"),
+    "tells-the-preferred": Find(12, "which it does not"),
+    "timeout-written-late": Find(6, "answer at the same instant"),
+    "writes-without-end": Find(4, "does not come to rest"),
 }
 
 
@@ -51,12 +60,14 @@ def test_no_seed_makes_two_owners_or_leaves_none():
 
 @pytest.mark.parametrize("name", CLUSTER_PLANTS)
 def test_planted_bug_is_found_and_the_seed_is_named(name):
-    outcome = run_swarm(lambda seed: SwarmWorld(seed, CLUSTER_PLANTS[name]), range(SEEDS_NEEDED[name]))
+    find = FINDS[name]
+    outcome = run_swarm(lambda seed: SwarmWorld(seed, CLUSTER_PLANTS[name]), range(find.seeds_max))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
+    assert find.sentence in outcome.broken
 
 
 def test_every_planted_bug_has_its_bound():
-    assert set(SEEDS_NEEDED) == set(CLUSTER_PLANTS)
+    assert set(FINDS) == set(CLUSTER_PLANTS)
 
 
 def test_same_seed_lives_the_same_life():

@@ -15,32 +15,33 @@ from ha_monitor.sim.checks import (
 from ha_monitor.sim.lease_world import FAULTS, LeaseWorld
 from ha_monitor.sim.plants import LEASE_PLANTS, lease_plant
 from ha_monitor.sim.swarm import run_swarm
+from tests.sim.finds import Find
 
 SEEDS = 200
 
-# How many seeds, from 0 on, each planted bug needs at most: room for about three finds.
-SEEDS_NEEDED = {
-    "accepts-added-up": 50,
-    "adopted-from-held": 12,
-    "always-open": 6,
-    "asks-only-once": 30,
-    "ballot-again-after-restart": 20,
-    "ballot-used-on": 120,
-    "clock-before-packet": 60,
-    "fence-as-vote": 10,
-    "goodbye-before-close": 50,
-    "goodbye-for-the-slow": 25,
-    "late-accept-extends": 80,
-    "lease-from-arrival": 20,
-    "life-ignored-and-ballot-above": 450,
-    "life-ignored-and-unmarked": 350,
-    "no-abstention": 60,
-    "no-drift-margin": 50,
-    "no-floors": 50,
-    "not-open-proposed-and-unmarked": 10,
-    "own-vote-unasked": 10,
-    "release-clears-any": 20,
-    "timeout-computed-then-written": 6,
+# How many seeds, from 0 on, each planted bug needs at most (room for about three finds), and who finds it.
+FINDS = {
+    "accepts-added-up": Find(50, "hold the Lease at the same instant"),
+    "adopted-from-held": Find(12, "hold the Lease at the same instant"),
+    "always-open": Find(6, "hold the Lease at the same instant"),
+    "asks-only-once": Find(30, "hosts answer although all is quiet"),
+    "ballot-again-after-restart": Find(20, "was won after"),
+    "ballot-used-on": Find(120, "hold the Lease at the same instant"),
+    "clock-before-packet": Find(60, "answer at the same instant"),
+    "fence-as-vote": Find(10, "was won after"),
+    "goodbye-before-close": Find(50, "answer at the same instant"),
+    "goodbye-for-the-slow": Find(25, "hold the Lease at the same instant"),
+    "late-accept-extends": Find(80, "hold the Lease at the same instant"),
+    "lease-from-arrival": Find(20, "hold the Lease at the same instant"),
+    "life-ignored-and-ballot-above": Find(450, "hold the Lease at the same instant"),
+    "life-ignored-and-unmarked": Find(350, "hold the Lease at the same instant"),
+    "no-abstention": Find(60, "hold the Lease at the same instant"),
+    "no-drift-margin": Find(50, "hold the Lease at the same instant"),
+    "no-floors": Find(50, "was won after"),
+    "not-open-proposed-and-unmarked": Find(10, "hold the Lease at the same instant"),
+    "own-vote-unasked": Find(10, "hold the Lease at the same instant"),
+    "release-clears-any": Find(20, "hold the Lease at the same instant"),
+    "timeout-computed-then-written": Find(6, "answer at the same instant"),
 }
 
 
@@ -54,12 +55,13 @@ def test_no_seed_makes_two_owners_or_leaves_none():
 @pytest.mark.parametrize("name", LEASE_PLANTS)
 def test_planted_bug_is_found_and_the_seed_is_named(name):
     plant = lease_plant(name)
-    outcome = run_swarm(lambda seed: LeaseWorld(seed, plant), range(SEEDS_NEEDED[name]))
+    outcome = run_swarm(lambda seed: LeaseWorld(seed, plant), range(FINDS[name].seeds_max))
     assert outcome.broken.startswith(f"seed {outcome.seeds - 1}, event ")
+    assert FINDS[name].sentence in outcome.broken
 
 
 def test_every_planted_bug_has_its_bound():
-    assert set(SEEDS_NEEDED) == set(LEASE_PLANTS)
+    assert set(FINDS) == set(LEASE_PLANTS)
 
 
 def test_same_seed_lives_the_same_life():

@@ -8,9 +8,9 @@ import pytest
 from ha_monitor.sim.checks import LivenessBroken, SafetyBroken
 from ha_monitor.sim.cluster_swarm import SwarmWorld
 from ha_monitor.sim.faults import Fault, kept
-from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.shrink import shrink
 from ha_monitor.sim.swarm import play_world
+from ha_monitor.sim.told_plants import CLUSTER_PLANTS
 
 ALL = tuple(Fault(number, number, "fault", 0, 0, (0.0, 0.0)) for number in range(40))
 

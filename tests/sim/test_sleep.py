@@ -4,9 +4,9 @@ import itertools
 
 from ha_monitor.sim.cluster_swarm import SwarmWorld
 from ha_monitor.sim.faults import Fault
-from ha_monitor.sim.mode_plants import CLUSTER_PLANTS
 from ha_monitor.sim.sleep import bound_ns
 from ha_monitor.sim.swarm import run_swarm
+from ha_monitor.sim.told_plants import CLUSTER_PLANTS
 from ha_monitor.timebase import MS
 
 FIRST_NS, LEASES = 600 * MS, 3
