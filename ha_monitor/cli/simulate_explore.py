@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from dataclasses import replace
 
 from ha_monitor.errors import UsageError
@@ -47,11 +48,12 @@ def _numbers(text: str) -> list[int]:
 
 
 def _tell(found: Exploration, is_json: bool) -> None:
+    explained = sys.stderr if is_json else sys.stdout
     for violation in found.kept:
-        print(f"{violation.what}\n  replay: {violation.command}")
+        print(f"{violation.what}\n  replay: {violation.command}", file=explained)
     if found.kept:
         first = found.kept[0]
-        print("\n".join(replay(first.root, first.path, plant_named(first.plant))))
+        print("\n".join(replay(first.root, first.path, plant_named(first.plant))), file=explained)
     if is_json:
         print(json.dumps(found.counts))
     else:

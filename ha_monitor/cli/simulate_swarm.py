@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ha_monitor.errors import UsageError
 from ha_monitor.sim.processes import in_processes
@@ -20,6 +20,8 @@ SEEDS_AT_ONCE = 4  # that a process takes
 PLANT_SEEDS = 200  # a planted bug is looked for in so many, until it is found
 TOLD_MAX = 3  # violations that are told in full
 
+Tell = Callable[[str], None]
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which seeds, in which world, with which planted bug."""
@@ -31,7 +33,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plant", default=SOUND, metavar="NAME", help="plant a bug that must be found")
     parser.add_argument("--plants", action="store_true", help="list the bugs that can be planted")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one per core)")
-    parser.add_argument("--json", action="store_true", help="seeds, events and violations as the last line")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="seeds, events and violations as one JSON object; the rest goes to standard error",
+    )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -50,12 +56,13 @@ def run(args: argparse.Namespace) -> int:
             print(f"{note.name:32} {note.world:8} {note.what}")
         return 0
     jobs = _jobs(args)
+    tell = _explain if args.json else _print
     if args.seed is not None:
-        outcomes = [_play_traced(jobs[0])]
+        outcomes = [_play_traced(jobs[0], tell)]
     else:
         processes = min(args.jobs or len(os.sched_getaffinity(0)), len(jobs))
         is_hunt = args.plant != SOUND and args.seeds is None
-        outcomes = _play_told(jobs, processes, is_hunt)
+        outcomes = _play_told(jobs, processes, is_hunt, tell)
     return _tell(outcomes, args.json)
 
 
@@ -75,16 +82,16 @@ def play(job: Job) -> Outcome:
     return play_world(make(job))
 
 
-def _play_traced(job: Job) -> Outcome:
+def _play_traced(job: Job, tell: Tell) -> Outcome:
     world = make(job)
-    world.trace = _print
+    world.trace = tell
     outcome = play_world(world)
     if outcome.broken:
-        _tell_broken(job, outcome)
+        _tell_broken(job, outcome, tell)
     return outcome
 
 
-def _play_told(jobs: list[Job], processes: int, is_hunt: bool) -> list[Outcome]:
+def _play_told(jobs: list[Job], processes: int, is_hunt: bool, tell: Tell) -> list[Outcome]:
     """Every outcome, a hunt's up to the first find; the first violations are told as they come."""
     outcomes: list[Outcome] = []
     told = 0
@@ -92,25 +99,25 @@ def _play_told(jobs: list[Job], processes: int, is_hunt: bool) -> list[Outcome]:
         outcomes.append(outcome)
         if outcome.broken and told < TOLD_MAX:
             told += 1
-            _tell_broken(job, outcome)
+            _tell_broken(job, outcome, tell)
         if outcome.broken and is_hunt:
             break
     return outcomes
 
 
-def _tell_broken(job: Job, outcome: Outcome) -> None:
+def _tell_broken(job: Job, outcome: Outcome, tell: Tell) -> None:
     """What broke, the command that replays it, and the few faults that it takes."""
-    _print(outcome.broken)
-    _print(f"  replay: {job.command()}")
+    tell(outcome.broken)
+    tell(f"  replay: {job.command()}")
     if job.only is not None:
         return
     shrunk = shrink(lambda only: make(job._replace(only=None if only is None else tuple(only))))
     count = f"{len(shrunk.only)} of {shrunk.of} faults" if shrunk.only else f"none of {shrunk.of} faults"
-    _print(f"  what it takes ({count}, after {shrunk.plays} plays):")
+    tell(f"  what it takes ({count}, after {shrunk.plays} plays):")
     for line in shrunk.lines:
-        _print(f"  {line}")
-    _print(f"  {shrunk.broken}")
-    _print(f"  replay of that alone: {job._replace(only=shrunk.only).command()}")
+        tell(f"  {line}")
+    tell(f"  {shrunk.broken}")
+    tell(f"  replay of that alone: {job._replace(only=shrunk.only).command()}")
 
 
 def _tell(outcomes: list[Outcome], is_json: bool) -> int:
@@ -145,3 +152,7 @@ def _tell_windows(windows: Sequence[Window]) -> None:
 
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+def _explain(line: str) -> None:
+    sys.stderr.write(line + "\n")

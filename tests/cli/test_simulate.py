@@ -8,8 +8,8 @@ from ha_monitor.cli.main import main
 
 
 def counts_of(capsys):
-    last = capsys.readouterr().out.splitlines()[-1]
-    counts = json.loads(last)
+    """The whole standard output is one object."""
+    counts = json.loads(capsys.readouterr().out)
     assert list(counts) == ["seeds", "events", "violations"]
     assert all(type(number) is int for number in counts.values())
     return counts
@@ -55,11 +55,11 @@ def test_as_many_processes_find_the_same_as_one(capsys):
 def test_planted_bug_fails_and_names_the_command_that_repeats_it(capsys):
     arguments = ["simulate", "--world", "cluster", "--seed", "0", "--plant", "kernel-never-opens"]
     assert main([*arguments, "--json"]) == 1
-    out = capsys.readouterr().out
-    assert json.loads(out.splitlines()[-1])["violations"] == 1
-    assert "ha-monitor " + " ".join(arguments) + "\n" in out
-    assert "what it takes (none of" in out
-    assert "ha-monitor " + " ".join(arguments) + " --faults none\n" in out
+    told = capsys.readouterr()
+    assert json.loads(told.out)["violations"] == 1
+    assert "ha-monitor " + " ".join(arguments) + "\n" in told.err
+    assert "what it takes (none of" in told.err
+    assert "ha-monitor " + " ".join(arguments) + " --faults none\n" in told.err
 
 
 def test_planted_bug_is_hunted_until_it_is_found(capsys):
