@@ -64,9 +64,8 @@ def _head(view: View) -> list[str]:
     )
     if view.ping_targets:
         witness += f", {max(0, view.ping_reached)} of {view.ping_targets} targets answer"
-    protection = f"protection level {view.protection}"
-    detail = f" ({view.protection_detail})" if view.protection_detail else ""
-    lines.append(f"{votes}{witness}; {protection}{detail}; reporter {view.reporter or 'none'}")
+    lines.append(f"{votes}{witness}; reporter {view.reporter or 'none'}")
+    lines.append(f"protection level {view.protection}: {view.protection_detail}")
     if view.is_abstaining:
         lines.append("this voter has lost its state and abstains for a while")
     if view.maintenance.is_on:

@@ -132,22 +132,27 @@ class Votes:
         return at_ns >= since_ns + PING_SILENT_LEASES * self._config.timing.lease_ns
 
 
-def protection_now(quorum: Quorum, kernel: tuple[int, str], broken_fence: str) -> tuple[int, str]:
-    """How far "at most one Owner" is enforced, and the condition in words where it is not the usual one.
+PROMISES = {  # with the condition
+    Quorum.WITNESS: "at most one Owner while its kernel runs: a majority of Nodes and Witness decides",
+    Quorum.MAJORITY: "at most one Owner while its kernel runs: a majority of the Nodes decides",
+    Quorum.FENCING: "at most one Owner while fence devices tell the truth: the other Node was powered off",
+    Quorum.PING: "best effort: both Nodes serve if both reach a target and not each other",
+    Quorum.SINGLE: "one Node, nobody takes over",
+}
 
-    ``kernel``: what the kernel does and why. ``broken_fence``: why the other Node could not be fenced now.
+
+def protection_now(quorum: Quorum, kernel: tuple[int, str], broken_fence: str) -> tuple[int, str]:
+    """How far "at most one Owner" is enforced; the mode's promise and its condition in words.
+
+    ``kernel``: what the kernel does, and what it lacks. ``broken_fence``: why the other Node could not be
+    fenced now.
     """
-    level, detail = kernel
+    level, lacking = kernel
+    promise = PROMISES[quorum]
     if quorum is Quorum.PING:
-        return (
-            Protection.BEST_EFFORT,
-            "quorum ping: both Nodes serve if both reach a target and not each other",
-        )
+        return Protection.BEST_EFFORT, promise
     if quorum is Quorum.FENCING and not broken_fence:
-        return Protection.FENCING, "who takes over has powered the other Node off"
+        return Protection.FENCING, promise
     if quorum is Quorum.FENCING:
-        why = f"no takeover is possible: {broken_fence}"
-        return min(level, Protection.KERNEL_LEASE), f"{why}; {detail}" if detail else why
-    if quorum is Quorum.SINGLE:
-        return level, f"one Node, nobody takes over; {detail}" if detail else "one Node, nobody takes over"
-    return level, detail
+        level, promise = min(level, Protection.KERNEL_LEASE), f"no takeover is possible: {broken_fence}"
+    return level, f"{lacking}; {promise}" if lacking else promise

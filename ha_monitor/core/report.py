@@ -149,7 +149,7 @@ def _judge_small_things(core: ClusterCore, at_ns: int) -> tuple[str, str]:
         return "degraded", ", ".join(broken)
     level, detail = report_pair.protection(core.situation, core.fences, at_ns)
     if level < Protection.KERNEL_LEASE:
-        return "degraded", detail or "the kernel does not enforce the Lease"
+        return "degraded", detail
     return "ok", ""
 
 

@@ -42,9 +42,7 @@ def _mode_says(s: Subject) -> str:
 
 
 HA_CLUSTER = Service("HA cluster", CLUSTER, _cluster_says, is_parent=True)
-HA_PROTECTION = Service(
-    "HA protection", CLUSTER, lambda s: s.view.protection_detail or "the kernel enforces the Lease"
-)
+HA_PROTECTION = Service("HA protection", CLUSTER, lambda s: s.view.protection_detail)
 HA_CONFIG = Service("HA config", CLUSTER, lambda s: f"same files ({s.view.config_digest[:8]}) and versions")
 HA_MODE = Service("HA mode", CLUSTER, _mode_says)
 HA_WITNESS = Service("HA witness", CLUSTER, _witness_says)
@@ -201,6 +199,14 @@ CLUSTER_FACTS: tuple[Fact, ...] = (
             hold_s=30,
         ),
         label="level",
+    ),
+    words(
+        "ha.cluster.protection.text",
+        HA_PROTECTION,
+        "Promise and condition",
+        "What the quorum mode promises and under which condition, and what is missing for it.",
+        lambda s: s.view.protection_detail,
+        kind=Kind.TEXT,
     ),
     words(
         "ha.cluster.quorum",

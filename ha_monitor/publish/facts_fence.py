@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Rose, Service, Subject
 from ha_monitor.publish.scopes import FENCE, FENCE_DEVICE
-from ha_monitor.publish.shapes import BAD, GRAVE, MILD, alarm, counter, flag, number, state, words
+from ha_monitor.publish.shapes import BAD, GRAVE, MILD, POOR, alarm, counter, flag, number, state, words
 from ha_monitor.publish.words import FENCE_STATES
 
 
@@ -105,10 +105,11 @@ FENCE_DEVICE_FACTS: tuple[Fact, ...] = (
         "ha.fence.test.age",
         HA_FENCE_DEVICE,
         "Age of the test",
-        "Since the last test of the device ended.",
+        "Since the last test of the device ended; -1: not tested yet.",
         "test_age",
         lambda s: s.row.age_s,
         alarm(Above(172_800), "was not tested for two days", MILD, "Look whether this Node's worker runs."),
+        alarm(Below(0), "was never tested", POOR, "Look whether this Node's worker runs.", hold_s=600),
         unit="s",
     ),
     words(

@@ -41,7 +41,7 @@ def _ready_says(s: Subject) -> str:
 
 
 def _protection_says(s: Subject) -> str:
-    says = s.view.protection_detail or "the kernel enforces the Lease"
+    says = s.view.protection_detail
     if s.view.watchdog in UNCOVERED:
         says += "; no watchdog: exclusive data is not covered when guard and core die at once"
     elif s.view.watchdog == "withheld":

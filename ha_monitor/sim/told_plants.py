@@ -45,8 +45,8 @@ def _change_actions(process: CoreProcess, change: Callable[[ac.Action], Iterable
     """In every step of this core; each action becomes what ``change`` makes of it."""
     step = process.core.step
 
-    def changed(event: ev.Event, at_ns: int) -> list[ac.Action]:
-        return [done for action in step(event, at_ns) for done in change(action)]
+    def changed(event: ev.Event, at_ns: int) -> tuple[ac.Action, ...]:
+        return tuple(done for action in step(event, at_ns) for done in change(action))
 
     process.core.step = changed  # type: ignore[method-assign]
 

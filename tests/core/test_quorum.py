@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from ha_monitor.core import events as ev
-from ha_monitor.core.quorum import NO_TARGET, Targets, protection_now
+from ha_monitor.core.quorum import NO_TARGET, PROMISES, Targets, protection_now
 from ha_monitor.model import ClusterConfig, Protection, Quorum
 from ha_monitor.timebase import MS, SECOND
 from tests.core.pairs import PairWorld, ping_pair
@@ -203,7 +203,16 @@ def test_one_node_serves_alone_and_nothing_is_at_risk():
     ],
 )
 def test_protection_is_what_the_mode_and_the_kernel_give(mode, kernel, broken, level):
-    assert protection_now(mode, kernel, broken)[0] == level
+    told_level, told = protection_now(mode, kernel, broken)
+    assert told_level == level
+    assert PROMISES[mode] in told or told.endswith(broken)
+    if mode is not Quorum.FENCING:
+        assert kernel[1] in told
+
+
+def test_each_mode_promises_something_of_its_own():
+    assert set(PROMISES) == set(Quorum)
+    assert len(set(PROMISES.values())) == len(PROMISES)
 
 
 def test_a_mode_is_derived_where_none_is_named():
