@@ -276,6 +276,13 @@ class ClusterCore:
 
     def _worker_lost(self, event: ev.WorkerLost, at_ns: int) -> None:
         self.situation.log("the worker is gone: Resource states stand as last seen", "warning")
+        self._void_orders(at_ns)
+
+    def _worker_started(self, event: ev.WorkerStarted, at_ns: int) -> None:
+        self._void_orders(at_ns)
+
+    def _void_orders(self, at_ns: int) -> None:
+        """What the worker was told, nobody tells the outcome of."""
         self.fences.lose_worker(at_ns)
         for tenure in self.tenures.values():
             tenure.runner.abandon_operations(at_ns)
@@ -374,6 +381,7 @@ class ClusterCore:
         ev.GroupGuarded: _group_guarded,
         ev.GroupEnded: _group_ended,
         ev.WorkerLost: _worker_lost,
+        ev.WorkerStarted: _worker_started,
         ev.SwitchOrdered: _switch_ordered,
         ev.StandbyOrdered: _standby_ordered,
         ev.MaintenanceOrdered: _maintenance_ordered,

@@ -137,6 +137,11 @@ class WorkerLost:
 
 
 @dataclass(frozen=True)
+class WorkerStarted:
+    """A new worker begins: what was ordered while there was none has reached nobody."""
+
+
+@dataclass(frozen=True)
 class SwitchOrdered:
     """An operator at this Node wants the group on another one. ``target`` empty: any eligible."""
 
@@ -261,6 +266,7 @@ Event = (
     | GroupGuarded
     | GroupEnded
     | WorkerLost
+    | WorkerStarted
     | SwitchOrdered
     | StandbyOrdered
     | MaintenanceOrdered

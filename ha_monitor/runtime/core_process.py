@@ -47,6 +47,7 @@ from ha_monitor.view import AddressView
 from ha_monitor.wire.seal import Endpoint, Opener, Sealer
 
 STALLS_EVERY_NS = SECOND
+TRANSITIONS_EVERY_NS = 10 * SECOND
 BEAT_EVERY_NS = 200 * MS
 VALID_LEASES = 4  # an address outlives the last sign of its core by so many Leases
 
@@ -198,6 +199,7 @@ class CoreProcess:
             sources.Periodic(beat, self._beat),
             sources.Periodic(sources.LINKS_EVERY_NS, self._open_links),
             sources.Periodic(STALLS_EVERY_NS, self._judge_stalls),
+            sources.Periodic(TRANSITIONS_EVERY_NS, self._repeat_transitions),
             sources.Periodic(max(config.timing.interval_ns, 100 * MS), self._view_out.tick),
             self._control,
         ]
@@ -213,9 +215,11 @@ class CoreProcess:
         feed = self._stepper.feed
         return {
             "stop": lambda m: feed(sources.stop_of(m)),
-            "worker-started": lambda _: self._pulses["worker"].started(),
+            "worker-started": self._worker_started,
+            "worker-lives": lambda _: self._pulses["worker"].started(),
             "worker-lost": self._worker_lost,
             "publisher-started": self._publisher_started,
+            "publisher-lives": self._publisher_started,
             "publisher-lost": lambda _: self._pulses["publisher"].ended(),
             "window": lambda m: feed(ev.FailbackWindowChanged(m["group"], bool(m["is_open"]))),
             "group-guarded": lambda m: feed(ev.GroupGuarded(str(m["group"]))),
@@ -246,12 +250,20 @@ class CoreProcess:
     def _watchdog(self, message: Json) -> None:
         self._view_out.watchdog = str(message["state"]), str(message["detail"])
 
+    def _worker_started(self, _message: Json) -> None:
+        self._pulses["worker"].started()
+        self._stepper.feed(ev.WorkerStarted())
+
     def _worker_lost(self, _message: Json) -> None:
         self._pulses["worker"].ended()
         self._stepper.feed(ev.WorkerLost())
 
     def _publisher_started(self, _message: Json) -> None:
         self._pulses["publisher"].started()
+        self._repeat_transitions(0)
+
+    def _repeat_transitions(self, _at_ns: int) -> None:
+        """What the publisher has not acknowledged: it may have been dropped at a full socket."""
         for row in self._transitions.waiting():
             self._publisher.send({"kind": "transition", "transition": row})
 

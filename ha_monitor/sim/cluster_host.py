@@ -87,6 +87,27 @@ class ClusterHost:
 
     # Power and processes
 
+    def lose_worker(self) -> None:
+        """It dies; what is ordered before the next one begins reaches nobody."""
+        self.services.worker_dies()
+        self.fencer.worker_dies()
+        self.order(ev.WorkerLost())
+
+    def start_worker(self) -> None:
+        """The guard starts another one, if there is none."""
+        if not self.services.is_away:
+            return
+        self.services.is_away = self.fencer.is_away = False
+        if self.process is not None:
+            self.order(ev.WorkerStarted())
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """What a worker does first."""
+        if not self.voter.is_witness:
+            self.services.probe_all()
+            self.fencer.test_all()
+
     def power_on(self) -> None:
         """Boot, and start the daemon."""
         if self.is_on:
@@ -122,6 +143,7 @@ class ClusterHost:
                 self._is_unguarded = False
                 self.services.kill(exclusive_names(self.config))  # a new guard's first work
             self.disk.write_through(hold_ns=max(self.disk.memory.hold_ns, self.next_config.longest_hold_ns))
+            self.start_worker()
             self.start_core()
 
     def start_core(self) -> None:
@@ -139,9 +161,7 @@ class ClusterHost:
         self.process = CoreProcess(self, seat, draw_incarnation(world.rng), floor)
         world.plant.began(self.process)
         self.process.plan(world.agenda.now_ns)
-        if not self.voter.is_witness:
-            self.services.probe_all()
-            self.fencer.test_all()
+        self._look_around()
         world.note(self.name, "core starts")
 
     def _take_configuration(self, config: ClusterConfig) -> None:

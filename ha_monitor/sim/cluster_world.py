@@ -216,6 +216,7 @@ class ClusterWorld:
         for host in self.hosts:
             host.is_tmpfs_full = False
             host.thaw()
+            host.start_worker()
             if host.process is not None:
                 host.process.wake()
             elif not host.is_on:

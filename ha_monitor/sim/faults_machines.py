@@ -80,12 +80,12 @@ def suspend(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:
 
 
 def worker(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:  # noqa: ARG001
-    """The worker dies with what it was doing."""
+    """The worker dies with what it was doing; the next one starts at once, or after the guard's back-off."""
+    away_ns = fault.length_ns if fault.dice[0] < 0.5 else 0
     if not host.is_frozen:
-        host.services.worker_dies()
-        host.fencer.worker_dies()
-        host.order(ev.WorkerLost())
-    return ""
+        host.lose_worker()
+        host.later(away_ns, host.start_worker)
+    return "orders reach nobody" if away_ns else "another one starts at once"
 
 
 def service(world: SwarmWorld, host: ClusterHost, fault: Fault) -> str:  # noqa: ARG001

@@ -54,15 +54,19 @@ class Fencer:
         self._rng = random.Random(f"{host.world.seed} fencer {host.index}")
         self._busy: set[str] = set()
         self._worker = 0  # which life of it
+        self.is_away = False
         self.weather = DeviceWeather()
 
     def worker_dies(self) -> None:
         """What was under way may still come about, but nobody tells of it."""
         self._worker += 1
         self._busy.clear()
+        self.is_away = True
 
     def test_all(self) -> None:
         """The periodic test: what the device would do now."""
+        if self.is_away:
+            return
         fencing, rng = self._host.config.fencing, self._rng
         for device in fencing.devices:
             is_working = rng.random() >= self.weather.fails + self.weather.hangs
@@ -71,6 +75,8 @@ class Fencer:
 
     def order(self, action: ac.FenceNode) -> list[ev.Event]:
         """Begin; a Node whose fence is running is answered at once."""
+        if self.is_away:
+            return []
         if action.node in self._busy:
             return [ev.FenceEnded(action.node, action.operation_id, False, "another fence is under way")]
         self._busy.add(action.node)

@@ -61,6 +61,7 @@ class Services:
         self._waiting: dict[str, Operation] = {}
         self._limits: dict[str, Resource] = {}
         self.changes = 0  # grows whenever something begins to run
+        self.is_away = False  # the worker died, and the next one has not begun: orders reach nobody
         self.weather = AgentWeather()
         self.groups: dict[str, str] = {}
         self.states: dict[str, ResourceState] = {}
@@ -93,6 +94,8 @@ class Services:
         self._order(resource, "stop", operation_id, state)
 
     def _order(self, resource: str, verb: str, ident: int, state: ResourceState) -> None:
+        if self.is_away:
+            return
         draw, weather = self._rng.random, self.weather
         least_ns, most_ns = weather.delay_ns
         length_ns = least_ns + int(draw() * (most_ns - least_ns))
@@ -149,7 +152,7 @@ class Services:
 
     def _report(self, resource: str, operation_id: int) -> None:
         group = self.groups.get(resource)
-        if group is None or resource in self._current:
+        if self.is_away or group is None or resource in self._current:
             return  # what a probe saw before an operation is not told after it
         state = self.states[resource]
         if self.weather.lies and self._rng.random() < self.weather.lies:
@@ -168,7 +171,8 @@ class Services:
     def crash(self, resource: str) -> None:
         """The service ends by itself; its exit is seen at once."""
         self.states[resource] = ResourceState.STOPPED
-        if (group := self.groups.get(resource)) is not None and resource not in self._current:
+        is_seen = not self.is_away and resource not in self._current
+        if is_seen and (group := self.groups.get(resource)) is not None:
             self._tell(ev.ResourceReported(group, resource, ResourceState.STOPPED, "probe", 0, 0, ""))
 
     def is_live(self, resource: str) -> bool:
@@ -197,9 +201,11 @@ class Services:
             if self._rng.random() < 0.5:
                 self.states[resource] = operation.state
         self._forget_orders()
+        self.is_away = True
 
     def power_off(self) -> None:
         """Nothing runs without power, and no operation ends any more."""
+        self.is_away = True
         self._forget_orders()
         self.states = dict.fromkeys(self.states, ResourceState.STOPPED)
 

@@ -133,3 +133,35 @@ def test_of_two_that_failed_the_right_one_starts_again_after_the_left_one():
     started = [(at, a.resource) for at, a in owner.actions if isinstance(a, ac.StartResource)]
     assert [name for _, name in started] == ["store", "serve"]
     assert started[0][0] < started[1][0]
+
+
+def test_what_was_ordered_while_there_was_no_worker_is_ordered_again():
+    """The guard throws it away when the next worker begins; else the group would stay STARTING for ever."""
+    world = World(pair(www(vip(), command("db"))))
+    world.run(4)
+    pub3 = world["pub3"]
+    pub3.is_worker_away = True
+    world.order("pub3", ev.WorkerLost())
+    world.power_off("pub2")
+    world.run(2)
+    assert pub3.of(ac.StartResource), "it reaches nobody"
+    assert pub3.services["db"] is ResourceState.STOPPED
+    pub3.is_worker_away = False
+    world.order("pub3", ev.WorkerStarted())
+    world.run(1)
+    assert pub3.services["db"] is ResourceState.RUNNING
+    assert pub3.group.state == "running"
+
+
+def test_a_stop_that_reached_no_worker_is_ordered_again():
+    world = World(pair(www(vip(), command("db"))))
+    world.run(4)
+    pub2 = world["pub2"]
+    pub2.is_worker_away = True
+    world.order("pub2", ev.SwitchOrdered(1, "www", "pub3", "alice"))
+    world.run(1)
+    assert pub2.group.state == "stopping"
+    pub2.is_worker_away = False
+    world.order("pub2", ev.WorkerStarted())
+    world.run(1)
+    assert world.owners() == ["pub3"]

@@ -65,6 +65,7 @@ class Member:
         self.watched = {}  # what the guard knows: exclusive group to the end of its Lease
         self.guard_fails = set()  # groups that it cannot end
         self.has_guard = True
+        self.is_worker_away = False
         self.actions, self.open = [], {}
         self.is_up = True
         self.start(seat, **memory)
@@ -119,6 +120,8 @@ class Member:
                 for name in resources:
                     answer = ev.DuplicateProbed(group, name, self.strangers.get(name, ""))
                     world.post(5 * MS, self.index, answer)
+            case ac.StartResource() | ac.StopResource() if self.is_worker_away:
+                pass
             case ac.StartResource(group, name, operation_id, _):
                 failed = name in self.start_fails
                 self.services[name] = ResourceState.FAILED if failed else ResourceState.RUNNING
