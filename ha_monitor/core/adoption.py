@@ -20,6 +20,11 @@ class Adoption:
         """Whether a former core of this Node still holds the Lease, as far as is known here."""
         return at_ns < self._until_ns
 
+    @property
+    def serves_until_ns(self) -> int:
+        """When what the former core opened must be closed; 0 when there is nothing to take up."""
+        return self._untouched_until_ns
+
     def win(self, at_ns: int) -> None:
         """This core holds it now."""
         self._is_won_in_time = at_ns < self._untouched_until_ns

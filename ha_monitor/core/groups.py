@@ -72,12 +72,21 @@ class GroupRunner:
         return self.state in (GroupState.STOPPING, GroupState.BLOCKED)
 
     @property
+    def has_leftovers(self) -> bool:
+        """Whether addresses are on their devices for a Lease that this Node did not get, or has no more."""
+        return bool(self._added) and not self.is_owner
+
+    @property
     def retry_ns(self) -> int:
         """When the last of those that failed here is started again."""
         failed = (ResourceState.FAILED, ResourceState.STOPPED)
         return max((r.restart_at_ns for r in self.records.values() if r.state in failed), default=0)
 
     # The Lease comes
+
+    def note_former(self) -> None:
+        """A former core left its addresses on their devices."""
+        self._added.update(self.addresses)
 
     def prepare(self, is_reclaimed: bool) -> None:
         """A majority said OPEN: bring the addresses, closed, and ask the network for strangers."""

@@ -52,6 +52,7 @@ from ha_monitor.model import (
 
 ROUNDS_MAX = 16  # of asking the own voter within one step; three are usual
 UP = (GroupState.RUNNING, GroupState.DEGRADED)
+BEFORE_ADDRESSES = (Phase.IDLE, Phase.ASKING, Phase.PREPARING)
 
 
 class Tenure:
@@ -98,6 +99,7 @@ class Tenure:
         if held is not None and held[0] == self.situation.me.index:
             ending_ns = self.spec.stop_within_ns if self.spec.exclusive else 0
             self.adoption.begin(at_ns, held[2], ending_ns)
+            self.runner.note_former()
             self.candidacy.listen_first(False)
             self.passage.owner, self.passage.epoch = self.situation.me.name, held[1]
             self.situation.log(f"group {self.spec.name}: taking up the Lease that this Node still holds")
@@ -253,6 +255,7 @@ class Tenure:
 
     def place(self, at_ns: int) -> None:
         """Seek, keep, hand over or finish handing over, as things stand now."""
+        self._close_leftovers(at_ns)
         self.candidacy.note_openness(at_ns)
         self._finish_stop(at_ns)
         is_proved = self.runner.custody.is_ended and not self.runner.is_owner
@@ -274,6 +277,12 @@ class Tenure:
                 self._consider_leaving(at_ns)
         elif self._is_out_of_the_question(at_ns):
             self._take(self.seeker.give_up(at_ns), at_ns)
+
+    def _close_leftovers(self, at_ns: int) -> None:
+        """Addresses of a bid that failed, or of a former core's Lease that nobody renewed in time."""
+        is_waiting = self.seeker.phase in BEFORE_ADDRESSES and at_ns >= self.adoption.serves_until_ns
+        if is_waiting and self.runner.has_leftovers:
+            self.runner.close_all(at_ns)
 
     def _may_seek(self, at_ns: int) -> bool:
         if self.runner.is_busy or self.holding.keeps_away(at_ns):
@@ -394,6 +403,8 @@ class Tenure:
     def deadline_ns(self, at_ns: int) -> int | None:
         """When this group next needs a step, None if only events can change something."""
         times = [self.seeker.deadline_ns]
+        if self.adoption.serves_until_ns > at_ns:
+            times.append(self.adoption.serves_until_ns)
         if self.seeker.phase is Phase.IDLE:
             times.append(self.candidacy.deadline_ns(at_ns))
         elif at_ns < self.situation.carriers_told_ns:

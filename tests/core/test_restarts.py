@@ -101,6 +101,41 @@ def test_a_core_restarted_on_a_machine_that_slept_closes_at_the_first_word_of_a_
     assert world["pub3"].open
 
 
+def test_a_restarted_core_that_could_not_renew_closes_what_the_former_one_left_at_the_end_of_its_lease(world):
+    """Where the kernel enforces no Lease nobody else does."""
+    world.order("pub2", ev.StopOrdered(hands_over=False))
+    member = world["pub2"]
+    began_ns, closed_before = world.now_ns, len(member.of(ac.CloseAddresses))
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    world.start_again("pub2", seat=member.seat)
+    world.run(0.5)
+    assert member.open, "it is being taken up"
+    world.run(1)
+    assert not member.open
+    closed = [at_ns for at_ns, action in member.actions if isinstance(action, ac.CloseAddresses)]
+    assert len(closed) == closed_before + 1
+    assert closed[-1] <= began_ns + SECOND
+
+
+def test_a_bid_that_failed_leaves_no_address_on_its_device(world):
+    world.separate("pub2", "pub3")
+    world.separate("pub2", "mon")
+    member = world["pub3"]
+    while not member.of(ac.AddAddresses):
+        world.run(0.001)
+    world.cut.clear()
+    world.separate("pub3", "mon")
+    world.separate("pub3", "pub2")
+    world.run(3)
+    assert world.owners() == ["pub2"]
+    world.cut.clear()
+    world.run(1)
+    assert world.owners() == ["pub2"]
+    kinds = [type(a) for _, a in member.actions if isinstance(a, ac.AddAddresses | ac.CloseAddresses)]
+    assert kinds[-1] is ac.CloseAddresses
+
+
 def test_a_restarted_core_that_came_too_late_tells_the_next_time_that_it_gets_the_group(world):
     world.order("pub2", ev.StopOrdered(hands_over=False))
     seat = world["pub2"].seat
