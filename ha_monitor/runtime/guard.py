@@ -18,6 +18,7 @@ from typing import Any
 
 from ha_monitor import paths
 from ha_monitor.errors import HaMonitorError, NetlinkError
+from ha_monitor.model import Quorum
 from ha_monitor.runtime.bring_down import BringDown, stop_bound_ns
 from ha_monitor.runtime.children import end_text
 from ha_monitor.runtime.config_reader import ConfigReader
@@ -123,7 +124,8 @@ class Guard:
     def _launch(self, generation: Generation, old: CoreHandle | None) -> CoreHandle:
         prepared = self._prepared
         # A restart may have brought a longer hold: a voter takes no proposal that holds longer than this.
-        abstain_ns = max(prepared.abstain_ns, self._memory.hold_ns)
+        is_single = generation.config.quorum is Quorum.SINGLE  # nobody else could hold anything
+        abstain_ns = 0 if is_single else max(prepared.abstain_ns, self._memory.hold_ns)
         return generation.start_core(prepared.listeners, self._memory, abstain_ns, old, self._now())
 
     def _tell_core(self, message: Mapping[str, Any]) -> None:
@@ -161,6 +163,7 @@ class Guard:
     def _core_is_ready(self, core: CoreHandle, _message: Mapping[str, Any]) -> None:
         core.is_ready = self._has_run = True
         self._exclusive.tell_again()
+        self._helpers.introduce(self._current)
         self._slow_tick_ns = 0
         notify("READY=1")
 
@@ -225,6 +228,8 @@ class Guard:
     def _replace_dead_core(self, core: CoreHandle, code: int) -> None:
         """Rule 9: reaped, closed, acknowledged, and only then said to the others."""
         released = ""
+        if core.user_lease_ends_ns:
+            self._bring_down.close_all()  # no kernel ends it, and the end that was told died with the core
         if core.goodbye.has_something_to_say:
             is_closed = self._bring_down.close_groups(group for group, _ in core.goodbye.releases)
             sent = core.goodbye.send() if is_closed else 0
@@ -339,8 +344,10 @@ class Guard:
         if self._next and now > self._next.bound_ns:
             self._overdue_restart()
         self._exclusive.tick(now)
-        if self._core and self._core.is_ready and not self._is_stopping:
+        if self._core and self._core.is_ready:
             self._helpers.keep(self._current)
+        else:  # nobody to be told of a new one; one that ended unreaped would wake the guard without end
+            self._helpers.reap(self._current)
         if now >= self._slow_tick_ns:
             self._slow_tick_ns = now + SLOW_TICK_NS
             self._slow_tick()

@@ -32,7 +32,7 @@ class Helpers:
     def keep(self, generation: Generation) -> None:
         """Reap what ended, start what is missing, kill what does not end."""
         now = self._now()
-        self._reap(generation, now)
+        self.reap(generation)
         for role in generation.roles:
             is_due = now >= generation.back_off[role].not_before_ns
             if role not in generation.children and is_due and not self._is_ending(role):
@@ -52,7 +52,14 @@ class Helpers:
         """Two publishers on one outbox, or two workers on one service, must not be."""
         return any(child.role == role for child in self._ending)
 
-    def _reap(self, generation: Generation, now: int) -> None:
+    def introduce(self, generation: Generation) -> None:
+        """To a core that began after them."""
+        for role, child in generation.children.items():
+            self._tell({"kind": f"{role}-lives", "pid": child.pid})
+
+    def reap(self, generation: Generation) -> None:
+        """Reap what ended, kill what does not end."""
+        now = self._now()
         for child, bound in list(self._ending.items()):
             if child.reap(0) is not None:
                 del self._ending[child]

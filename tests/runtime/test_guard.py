@@ -220,3 +220,59 @@ def test_a_core_that_dies_while_the_configuration_is_read_gives_the_restart_up_a
     world.guard._read_core()
     assert world.guard._reader is None
     assert any("restart refused" in line and "order it again" in line for _, line in world.scribe.lines)
+
+
+def test_a_single_node_never_abstains_and_neither_do_its_further_cores(world, monkeypatch):
+    alone = Files(SHORT, world.starts)
+    alone.config = ClusterConfig("web", NODES[:1], None, ())
+    monkeypatch.setattr(world.guard, "_current", alone)
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert world.starts[-1] == (SHORT, 0)
+
+
+def test_a_dead_core_without_the_kernels_lease_leaves_no_address_open(world, monkeypatch):
+    closed = []
+    monkeypatch.setattr(world.guard._bring_down, "close_all", lambda: closed.append(True))
+    say(world, {"kind": "beat", "until_ns": 0})
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert closed == [], "the kernel ends it"
+    say(world, {"kind": "ready"}, {"kind": "beat", "until_ns": 2**62})
+    world.guard._core.code = -9
+    world.guard._read_core()
+    assert closed == [True]
+
+
+class Helper:
+    """A child that ends when the test says so."""
+
+    def __init__(self, role):
+        self.role, self.pid, self.code = role, 7, None
+
+    def reap(self, *_):
+        return self.code
+
+
+def test_a_new_core_is_told_of_the_helpers_that_it_finds(world):
+    world.guard._current.children = {"publisher": Helper("publisher")}
+    world.guard._core.code = -9
+    world.guard._read_core()
+    say(world, {"kind": "ready"})
+    assert {"kind": "publisher-lives", "pid": 7} in world.guard._core.heard
+
+
+@pytest.mark.parametrize("moment", ["stopping", "no core ready"])
+def test_a_helper_that_ends_while_none_is_kept_is_reaped_and_told(world, moment):
+    """Unreaped, it would wake the guard without end."""
+    if moment == "stopping":
+        world.guard._begin_stop("test")
+    else:
+        world.guard._core.is_ready = False
+    helper = Helper("publisher")
+    helper.code = -9
+    world.guard._current.children = {"publisher": helper}
+    world.guard._current.back_off["publisher"] = BackOff()
+    world.guard._tick(SECOND)
+    assert world.guard._current.children == {}
+    assert {"kind": "publisher-lost"} in world.guard._core.heard
