@@ -17,13 +17,26 @@ README = """\
 Written by `ha-monitor export nagios` from the catalogue of facts and a cluster's configuration.
 
 - `objects/`: hosts, services, dependencies. Copy to the Nagios server, where a `cfg_dir` reads them (Debian:
-  `/etc/nagios4/conf.d/`), and run `nagios4 -v` before you reload. `ha-monitor-common.cfg` is the same for
-  all clusters.
+  `/etc/nagios4/conf.d/`), then `nagios4 -v /etc/nagios4/nagios.cfg` and `systemctl reload nagios4`.
+  They run `check_dummy` of Debian's `monitoring-plugins-basic`. `ha-monitor-common.cfg` is the same for all
+  clusters.
 - `nrpe/`: commands for NRPE on Nodes and Witness (Debian: `/etc/nagios/nrpe.d/`).
 
 Every service is passive: Nodes and Witness report by themselves, every 10 s and at each change, by NSCA-ng
-(or the command file, where Nagios runs on the same host). Silence for 60 s makes a service UNKNOWN and
-a host DOWN. The NSCA-ng server must allow the commands:
+(or the command file or spool that `[publish.nagios]` names, where Nagios runs on the same host).
+
+Silence for 60 s makes a service UNKNOWN and a host DOWN, when Nagios looks for it. By Debian's
+`nagios.cfg` it looks every 60 s, and not at hosts; set
+
+    check_service_freshness=1
+    service_freshness_check_interval=10
+    check_host_freshness=1
+    host_freshness_check_interval=10
+
+The NSCA-ng server (Debian: `nsca-ng-server`, `/etc/nsca-ng/nsca-ng.cfg`) must know Nagios' command file and
+allow the commands, in the place of Debian's `authorize "*"`:
+
+    command_file = "/var/lib/nagios4/rw/nagios.cmd"
 
     authorize "ha-monitor" {
         password = "..."
