@@ -28,8 +28,16 @@ def _nagios(ways: NagiosSink, private_dir: Path) -> Sink:
     By directories, not by the pipe: it is missing whenever Nagios is down. The command file comes first:
     Nagios reads it at once and in order.
     """
-    if ways.command_file and (Path(ways.command_file).parent.is_dir() or not (ways.nsca_ng or ways.spool)):
+    if ways.command_file and (_stands(Path(ways.command_file).parent) or not (ways.nsca_ng or ways.spool)):
         return CommandFileSink(Path(ways.command_file))
-    if ways.spool and (Path(ways.spool).is_dir() or not ways.nsca_ng):
+    if ways.spool and (_stands(Path(ways.spool)) or not ways.nsca_ng):
         return SpoolSink(Path(ways.spool))
     return NscaNgSink(ways.nsca_ng, Path(ways.nsca_ng_secret), private_dir)
+
+
+def _stands(directory: Path) -> bool:
+    """Also where only Nagios's own group may look, which this process gets as soon as Nagios is there."""
+    try:
+        return directory.is_dir()
+    except PermissionError:
+        return True
