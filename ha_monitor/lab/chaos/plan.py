@@ -7,8 +7,10 @@ strikes is drawn as a part ("the Owner of six"), for who that is depends on what
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from ha_monitor.lab.chaos.catalog import ORDERS, Named
@@ -49,6 +51,7 @@ class Plan:
         self._random = random.Random(seed)
         self._faults, self._groups, self._lease_s = dict(faults), list(groups), lease_s
         self._number = 0
+        self._turns: defaultdict[str, Iterator[int]] = defaultdict(count)  # of singles, by fault
 
     def rounds(self) -> Iterator[Round]:
         """Random rounds of every shape."""
@@ -72,8 +75,11 @@ class Plan:
         return self._round(shape, [first, second])
 
     def single(self, named: Named) -> Round:
-        """A round of one fault, for counting it by name."""
-        return self._round(SINGLE, [self._strike(named, 0.0)])
+        """A round of one fault, for counting it by name; what can be drawn for it is taken in turn."""
+        strike = self._strike(named, 0.0)
+        turn = next(self._turns[named.name])
+        in_turn = {key: values[turn % len(values)] for key, values in named.draws.items()}
+        return self._round(SINGLE, [replace(strike, fields={**strike.fields, **in_turn})])
 
     def _round(self, shape: str, strikes: Sequence[Strike]) -> Round:
         self._number += 1

@@ -37,6 +37,8 @@ def test_no_double_owner_and_no_lost_transition_under_random_faults(stage, tmp_p
     assert figures["double_ms_observer"] == 0, record.path.read_text()
     assert figures["double_ms_kernel"] == 0, record.path.read_text()
     assert figures["lost_transitions"] == 0, record.path.read_text()
+    assert figures["unexpected_takeovers"] == 0, record.path.read_text()
+    assert verdict.exit_code == 0, record.path.read_text()
     assert sum(played([record.path]).values()) <= figures["faults"]
 
 

@@ -52,6 +52,9 @@ def test_single_processes_are_killed_in_every_order():
     orders = CATALOG["kill one by one"].draws["what"]
     assert len(set(orders)) == 24
     assert {tuple(sorted(order.split())) for order in orders} == {("core", "guard", "publisher", "worker")}
+    plan = Plan(5, CATALOG, GROUPS, LEASE_S)
+    played = [plan.single(CATALOG["kill one by one"]).strikes[0] for _ in range(24)]
+    assert {strike.fields["what"] for strike in played} == set(orders), "in turn: none is left out"
 
 
 def test_every_named_fault_is_a_fault_of_the_lab_and_stands_in_the_table():
