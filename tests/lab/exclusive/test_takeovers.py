@@ -53,7 +53,9 @@ def played(labs, tmp_path_factory):
     with ThreadPoolExecutor(3) as pool:
         ext4 = pool.submit(play, labs[0], "ext4", EXT4, place / "ext4")
         xfs = pool.submit(play, labs[1], "xfs", XFS, place / "xfs")
-        damage = pool.submit(control, ExclusiveCluster(labs[2], "ext4", is_exclusive=False))
+        damage = pool.submit(
+            lambda: {k: control(ExclusiveCluster(labs[2], k, is_exclusive=False)) for k in ("ext4", "xfs")}
+        )
         return {"ext4": ext4.result(), "xfs": xfs.result(), "control": damage.result(), "place": place}
 
 
@@ -76,8 +78,9 @@ def test_what_no_stop_line_can_end_is_ended_by_the_watchdog(played):
         assert by_fault[fault].resets >= 1, fault
 
 
-def test_without_the_guard_two_mounts_damage_the_disk_and_the_checks_see_it(played):
-    damage = played["control"]
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_without_the_guard_two_mounts_damage_the_disk_and_the_checks_see_it(played, kind):
+    damage = played["control"][kind]
     assert damage.double_mounts >= 1
     assert damage.lost_writes > 0
     assert damage.dirty_checks == 1, damage.detail
