@@ -1,8 +1,9 @@
 """The cgroup of an exclusive group: everything that its start lines begin, and whatever that begins in turn.
 
 The guard alone makes and removes the directory. A start line enters it before it does anything else, so a
-directory that is gone proves two things at once: nothing of the group runs, and no start that was ordered
-before and was held up somewhere can begin any more.
+directory that is gone proves two things at once: no process of the group runs, and no start that was ordered
+before and was held up somewhere can begin any more. It proves nothing about what leaves no process, such as a
+mount: the statuses do, asked after the removal.
 
 Version 2 of the kernel's cgroups is preferred (`cgroup.kill` ends all at once); where there is version 1
 alone its `pids` controller is used, which lets nobody fork while processes are killed one by one.
@@ -86,7 +87,7 @@ class Cgroup:
             self._kill_one_by_one()
 
     def remove(self) -> bool:
-        """Remove it; False while something is in it. True proves that nothing is, and nothing can come."""
+        """Remove it; False while a process is in it. True proves that none is, and none can come."""
         for below in self._below():
             with contextlib.suppress(OSError):
                 below.rmdir()

@@ -1,8 +1,9 @@
 """How the guard ends an exclusive group: the stop lines in order and in time, then death for its cgroup.
 
 Written as steps that are taken one by one, because the guard waits for nobody while a line runs: it goes on
-feeding the watchdog and watching its core. It ends only when every status says stopped and the cgroup could
-be removed; a mount that would not go while a process used it is asked again once that process is dead.
+feeding the watchdog and watching its core. It ends only when the cgroup is removed and every status that was
+asked after that says stopped: until the removal a start that was held up can still mount something and leave
+no process. A mount that would not go while a process used it is asked again once that process is dead.
 """
 
 from __future__ import annotations
@@ -102,10 +103,12 @@ def ending_steps(members: Sequence[Member], cgroup: Cgroup, looks_first: bool) -
             cgroup.kill()  # what would not go by itself is in the way of what comes next
     while True:
         cgroup.kill()
+        is_gone = cgroup.remove()  # what is asked before that proves nothing: a late start may still mount
         trouble = yield from _prove(members)
-        if not trouble and cgroup.remove():
+        if is_gone and not trouble:
             return
-        yield Pause(AGAIN_NS, trouble or f"processes are left: {cgroup.pids()[:8]}")
+        if trouble or not cgroup.remove():
+            yield Pause(AGAIN_NS, trouble or f"processes are left: {cgroup.pids()[:8]}")
 
 
 def _prove(members: Sequence[Member]) -> Generator[Run, Outcome, str]:

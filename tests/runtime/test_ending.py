@@ -25,6 +25,8 @@ STOPPED, RUNNING = Outcome(3), Outcome(0)
 
 
 class FakeCgroup:
+    """``left``: so many kills end nothing yet."""
+
     def __init__(self, left=0):
         self.left, self.kills = left, 0
 
@@ -32,8 +34,7 @@ class FakeCgroup:
         self.kills += 1
 
     def remove(self):
-        self.left -= 1
-        return self.left < 0
+        return self.kills > self.left
 
     def pids(self):
         return [42]
@@ -112,6 +113,77 @@ def test_a_process_that_is_left_stands_against_the_proof():
     asked, is_done = play(ending_steps(BOTH, FakeCgroup(left=2), looks_first=False), ALL_STOPPED)
     assert is_done
     assert [s.trouble for s in asked if isinstance(s, Pause)] == ["processes are left: [42]"] * 2
+
+
+class LateStart:
+    """A mount whose start line is held up outside the cgroup until ``lines`` others were run.
+
+    It leaves no process behind. ``dying``: so long, in lines, the cgroup cannot be removed.
+    """
+
+    def __init__(self, lines, dying):
+        self.lines, self.dying = lines, dying
+        self.run = 0
+        self.has_cgroup, self.is_mounted = True, False
+
+    def kill(self):
+        pass
+
+    def remove(self):
+        self.has_cgroup = self.has_cgroup and self.run < self.dying
+        return not self.has_cgroup
+
+    def pids(self):
+        return [42]
+
+    def play(self, steps):
+        step = next(steps)
+        for _ in range(30):
+            step = steps.send(self._answer(step))
+
+    def _answer(self, step):
+        if isinstance(step, Pause):
+            return Outcome(0)
+        if step.argv[0] == "stop":
+            self.is_mounted, told = False, Outcome(0)
+        else:
+            told = RUNNING if self.is_mounted else STOPPED
+        self.run += 1
+        if self.run == self.lines and self.has_cgroup:
+            self.is_mounted = True
+        return told
+
+
+@pytest.mark.parametrize("looks_first", [True, False])
+@pytest.mark.parametrize("dying", range(7))
+@pytest.mark.parametrize("lines", range(1, 9))
+def test_a_mount_that_begins_late_is_undone_whenever_it_slips_in(lines, dying, looks_first):
+    late = LateStart(lines, dying)
+    steps = ending_steps([member("fs")], late, looks_first)
+    with pytest.raises(StopIteration):
+        late.play(steps)
+    assert not late.is_mounted
+    assert not late.has_cgroup
+
+
+def test_what_a_status_calls_running_after_the_cgroup_is_gone_is_stopped_and_asked_again():
+    cgroup = FakeCgroup()
+    answers = {"status db": STOPPED, "status fs": [RUNNING, RUNNING, STOPPED]}
+    asked, is_done = play(ending_steps(BOTH, cgroup, looks_first=False), answers)
+    round_ = ["status db", "status fs"]
+    assert asked[:6] == ["stop db", "stop fs", *round_, "stop fs", "status fs"]
+    assert asked[6].trouble == "fs is not stopped"
+    assert asked[7:] == round_
+    assert is_done
+
+
+def test_no_pause_is_made_when_the_killed_are_gone_by_the_time_the_statuses_are_told():
+    cgroup = FakeCgroup()
+    answers = iter([False, True, True])  # dying still; dead; gone
+    cgroup.remove = lambda: next(answers)
+    asked, is_done = play(ending_steps(BOTH, cgroup, looks_first=True), ALL_STOPPED)
+    assert asked == ["status db", "status fs"] * 3
+    assert is_done
 
 
 def test_a_unit_is_stopped_when_systemd_has_no_cgroup_for_it_any_more():
