@@ -38,8 +38,11 @@ class UnitStatus:
 class Manager(Protocol):
     """The ways to systemd. Every method raises AgentError when systemd cannot be asked."""
 
-    async def job(self, method: str, unit: str) -> str:
-        """Run StartUnit or StopUnit to the end of its job: ``done``, ``failed``, ``canceled``..."""
+    async def job(self, method: str, unit: str, cgroup: str = "") -> str:
+        """Run StartUnit or StopUnit to the end of its job: ``done``, ``failed``, ``canceled``...
+
+        ``cgroup``: it is ordered by a program inside that one, or not at all (`Surroundings`).
+        """
         ...
 
     async def status(self, unit: str) -> UnitStatus:
@@ -66,7 +69,7 @@ class SystemdAgent:
 
     async def start(self, surroundings: Surroundings) -> Answer:
         """Start the unit and wait for its job, then read the unit's state."""
-        outcome = await self._job("StartUnit", self.resource.start_timeout_ns)
+        outcome = await self._job("StartUnit", self.resource.start_timeout_ns, surroundings.cgroup)
         after = await self.status(surroundings)
         if outcome == DONE or after.state is ResourceState.RUNNING:
             return after
@@ -100,10 +103,10 @@ class SystemdAgent:
         """Pass on systemd's signals; returns where there is no bus."""
         await self._manager.listen(self._name, changed)
 
-    async def _job(self, method: str, timeout_ns: int) -> str:
+    async def _job(self, method: str, timeout_ns: int, cgroup: str = "") -> str:
         try:
             async with asyncio.timeout(timeout_ns / SECOND):
-                return await self._manager.job(method, self._name)
+                return await self._manager.job(method, self._name, cgroup)
         except TimeoutError:
             return f"did not end within {timeout_ns / SECOND:g} s"
         except AgentError as error:

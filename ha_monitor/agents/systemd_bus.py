@@ -15,7 +15,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
 from ha_monitor.agents.systemctl import SystemctlManager
-from ha_monitor.agents.systemd import Manager, UnitStatus
+from ha_monitor.agents.systemd import UnitStatus
 from ha_monitor.errors import AgentError
 from ha_monitor.timebase import SECOND
 
@@ -83,7 +83,7 @@ async def _disconnect_of(bus: MessageBus) -> None:
 
 
 class BusManager:
-    """Implements `systemd.Manager` over one connection, made anew when it breaks."""
+    """What `systemd.Manager` says, over one connection, made anew when it breaks."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
@@ -190,15 +190,17 @@ class BusManager:
 
 
 class SystemdManager:
-    """The bus while one answers, else `systemctl`. Implements `systemd.Manager`."""
+    """The bus while one answers, else `systemctl`, as for a job from inside a cgroup: a `systemd.Manager`."""
 
     def __init__(self) -> None:
         self._bus = BusManager()
         self._program = SystemctlManager()
         self.is_on_bus = True  # as of the last question
 
-    async def job(self, method: str, unit: str) -> str:
+    async def job(self, method: str, unit: str, cgroup: str = "") -> str:
         """See `systemd.Manager`. A job whose bus broke is ordered again: both orders are idempotent."""
+        if cgroup:
+            return await self._program.job(method, unit, cgroup)
         return await self._first(lambda way: way.job(method, unit))
 
     async def status(self, unit: str) -> UnitStatus:
@@ -213,7 +215,7 @@ class SystemdManager:
         """Only the bus has signals; it is tried again for as long as the worker lives."""
         await self._bus.listen(unit, changed)
 
-    async def _first(self, ask: Callable[[Manager], Awaitable[T]]) -> T:
+    async def _first(self, ask: Callable[[BusManager | SystemctlManager], Awaitable[T]]) -> T:
         try:
             answer = await ask(self._bus)
         except BusUnavailable:

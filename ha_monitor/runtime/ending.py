@@ -74,7 +74,7 @@ def member_of(resource: Resource) -> Member:
         return Member(
             resource.name,
             Run((SYSTEMCTL, "stop", unit), stop_ns),
-            Run((SYSTEMCTL, "show", "--property=ActiveState,ControlGroup", unit), status_ns),
+            Run((SYSTEMCTL, "show", "--property=ActiveState,ControlGroup,Job", unit), status_ns),
             is_unit_stopped,
             Run((SYSTEMCTL, "kill", "--kill-who=all", "--signal=SIGKILL", unit), status_ns),
         )
@@ -84,12 +84,13 @@ def member_of(resource: Resource) -> Member:
 
 
 def is_unit_stopped(outcome: Outcome) -> bool:
-    """Inactive or failed, and systemd has no cgroup for it any more."""
+    """Inactive or failed, systemd has no cgroup for it any more, and no job that waits to start it."""
     told = dict(line.partition("=")[::2] for line in outcome.output.splitlines())
     return (
         outcome.code == 0
         and told.get("ActiveState") in ("inactive", "failed")
         and not told.get("ControlGroup")
+        and not told.get("Job")
     )
 
 

@@ -11,7 +11,7 @@ import select
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ha_monitor.model import CLOCK_DRIFT, ClusterConfig, Group, ResourceKind
+from ha_monitor.model import CLOCK_DRIFT, ClusterConfig, Group
 from ha_monitor.runtime.cgroup import Cgroup, directory_of, hierarchy
 from ha_monitor.runtime.ending import Ending, ending_steps, member_of
 from ha_monitor.runtime.watchdog import Feeder, FeederState
@@ -44,11 +44,6 @@ class GroupWatch:
         """By when it must be ended: another Node may start it right after, counting by its own clock."""
         return self.until_ns + int(self.group.stop_within_ns * (1 - CLOCK_DRIFT))
 
-    @property
-    def has_units(self) -> bool:
-        """Whether systemd starts something of it: no cgroup of ours stands in the way of a late start."""
-        return any(r.kind is ResourceKind.SYSTEMD for r in self.group.ended_by_guard)
-
     def hold(self, until_ns: int) -> None:
         """From now on it may run, until then."""
         if self.is_clean:
@@ -64,16 +59,9 @@ class GroupWatch:
 
 
 class ExclusiveGroups:
-    """All of one Node's. ``void_orders``: what the worker was told to start shall not start any more."""
+    """All of one Node's."""
 
-    def __init__(
-        self,
-        config: ClusterConfig,
-        node: str,
-        tell: Tell,
-        log: Callable[[str, str], None],
-        void_orders: Callable[[], None],
-    ) -> None:
+    def __init__(self, config: ClusterConfig, node: str, tell: Tell, log: Callable[[str, str], None]) -> None:
         """Raises PrerequisiteError on a host without cgroups, if it may own an exclusive group."""
         groups = [g for g in config.groups if g.exclusive and node in g.prefer]
         place = hierarchy() if groups else None
@@ -82,7 +70,7 @@ class ExclusiveGroups:
             for g in groups
             if place is not None
         }
-        self._tell, self._log, self._void_orders = tell, log, void_orders
+        self._tell, self._log = tell, log
         self._told: FeederState | None = None
         self.feeder = Feeder(config.watchdog, log, is_needed=bool(groups))
 
@@ -137,8 +125,6 @@ class ExclusiveGroups:
     def _end(self, watch: GroupWatch, why: str, looks_first: bool, at_ns: int) -> None:
         if watch.until_ns:
             self._log("warning", f"group {watch.group.name}: {why}; the guard ends it")
-        if watch.has_units:
-            self._void_orders()
         watch.begin_end(looks_first, at_ns)
 
     def _go_on(self, watch: GroupWatch, ending: Ending, at_ns: int) -> None:

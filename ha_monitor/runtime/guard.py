@@ -61,13 +61,7 @@ class Guard:
 
     def _make_exclusive(self) -> ExclusiveGroups:
         config, name = self._current.config, self._current.self_name
-        return ExclusiveGroups(config, name, self._tell_core, self._scribe.log, self._void_orders)
-
-    def _void_orders(self) -> None:
-        """The next worker finds an empty channel."""
-        worker = self._current.children.get("worker")
-        if worker is not None:
-            worker.kill()
+        return ExclusiveGroups(config, name, self._tell_core, self._scribe.log)
 
     def run(self) -> int:
         """Start everything, watch it, return the daemon's exit code."""

@@ -13,11 +13,13 @@ from ha_monitor.agents.systemd import (
     unit_name,
     unit_status,
 )
+from ha_monitor.agents.systemd_bus import SystemdManager
 from ha_monitor.errors import AgentError
 from ha_monitor.model import Resource, ResourceKind, ResourceState
 from ha_monitor.timebase import MS
 
 HERE = Surroundings("www", "pub2")
+EXCLUSIVE = Surroundings("www", "pub2", cgroup="/cgroup/www")
 
 
 class ScriptedManager:
@@ -26,8 +28,8 @@ class ScriptedManager:
     def __init__(self, outcome, *statuses):
         self.outcome, self.statuses, self.calls = outcome, list(statuses), []
 
-    async def job(self, method, unit):
-        self.calls.append((method, unit))
+    async def job(self, method, unit, cgroup=""):
+        self.calls.append((method, unit, cgroup) if cgroup else (method, unit))
         if self.outcome is None:
             await asyncio.sleep(60)
         return self.outcome
@@ -55,6 +57,32 @@ def test_started_unit_is_what_its_state_says_after_the_job():
     manager = ScriptedManager("done", status("active", sub="running"))
     assert asyncio.run(agent(manager).start(HERE)) == Answer(ResourceState.RUNNING)
     assert manager.calls == [("StartUnit", "nginx.service")]
+
+
+def test_a_start_begins_inside_the_cgroup_of_an_exclusive_group_and_a_stop_needs_none():
+    manager = ScriptedManager("done", status("active"), status("inactive"))
+    asyncio.run(agent(manager).start(EXCLUSIVE))
+    asyncio.run(agent(manager).stop(EXCLUSIVE))
+    assert manager.calls == [("StartUnit", "nginx.service", "/cgroup/www"), ("StopUnit", "nginx.service")]
+
+
+def test_no_start_of_an_exclusive_group_begins_once_the_guard_has_removed_its_cgroup(tmp_path, monkeypatch):
+    asked = tmp_path / "asked"
+    program = tmp_path / "systemctl"
+    program.write_text(f"#!/bin/sh\necho $$ $* >>{asked}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def start(cgroup):
+        return asyncio.run(SystemdManager().job("StartUnit", "nginx.service", str(cgroup)))
+
+    entered = tmp_path / "www" / "cgroup.procs"
+    assert start(entered.parent).startswith("failed: ")
+    assert not asked.exists()
+    entered.parent.mkdir()
+    assert start(entered.parent) == "done"
+    assert asked.read_text().split()[1:] == ["--no-pager", "--no-ask-password", "start", "nginx.service"]
+    assert entered.read_text() == "0\n", "by the very process that became systemctl"
 
 
 def test_failed_job_is_a_failed_start_in_the_words_of_systemd():

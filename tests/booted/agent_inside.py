@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ha_monitor.agents.base import Surroundings
@@ -17,6 +18,8 @@ from ha_monitor.agents.command import CommandAgent, read_pidfile
 from ha_monitor.agents.systemd import SystemdAgent
 from ha_monitor.agents.systemd_bus import SystemdManager
 from ha_monitor.model import Resource, ResourceKind
+from ha_monitor.runtime.cgroup import Cgroup, directory_of, hierarchy
+from ha_monitor.runtime.ending import Outcome, member_of
 from ha_monitor.timebase import SECOND
 
 HERE = Surroundings("www", "pub2")
@@ -115,6 +118,37 @@ async def without_bus():
     answers.append(await unit.stop(HERE))
     answers.append(await agent("t-missing.service", manager).start(HERE))
     return {"answers": [told(answer) for answer in answers], "pid": pid, "is_on_bus": manager.is_on_bus}
+
+
+async def start_inside_a_cgroup():
+    write_unit("t-inside.service", "ExecStart=/bin/sleep 300")
+    unit, cgroup = agent("t-inside.service"), Cgroup(directory_of(hierarchy(), "t", "www"))
+    exclusive = replace(HERE, cgroup=str(cgroup.directory))
+    cgroup.make()
+    answers = [await unit.start(exclusive), await unit.stop(exclusive)]
+    is_gone = cgroup.remove()
+    answers += [await unit.start(exclusive), await unit.status(exclusive)]
+    return {"answers": [told(answer) for answer in answers], "is_gone": is_gone}
+
+
+async def start_that_waits():
+    """For a unit before it that never gets ready."""
+    write_unit("t-first.service", "Type=oneshot", "ExecStart=/bin/sleep 300")
+    later = UNITS / "t-later.service"
+    later.write_text("[Unit]\nAfter=t-first.service\n[Service]\nExecStart=/bin/sleep 300\n")
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+    units = ["t-first.service", later.name]
+    stopped = [guard_says_stopped(later.name)]
+    for order in (["start", "--no-block"], ["stop"]):
+        subprocess.run(["systemctl", *order, *units], check=True)
+        stopped.append(guard_says_stopped(later.name))
+    return {"stopped": stopped, "state": told(await agent(later.name).status(HERE))}
+
+
+def guard_says_stopped(unit):
+    member = member_of(Resource(unit, ResourceKind.SYSTEMD, unit=unit))
+    done = subprocess.run(member.status.argv, capture_output=True, text=True, check=False)
+    return member.is_stopped(Outcome(done.returncode, done.stdout))
 
 
 async def bus_restarts():

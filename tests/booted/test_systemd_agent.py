@@ -74,6 +74,19 @@ def test_systemctl_serves_where_no_bus_answers(play):
     assert not result["is_on_bus"]
 
 
+def test_unit_of_an_exclusive_group_is_started_inside_its_cgroup_or_not_at_all(play):
+    result = play("start_inside_a_cgroup")
+    started, stopped, late, after = result["answers"]
+    assert (started, stopped) == (["running", ""], ["stopped", ""])
+    assert result["is_gone"], "systemctl had ended, and the unit is in a cgroup of systemd's own"
+    assert late[0] == "failed"
+    assert after == ["stopped", ""]
+
+
+def test_unit_whose_start_waits_is_not_proved_stopped(play):
+    assert play("start_that_waits") == {"stopped": [True, False, True], "state": ["stopped", ""]}
+
+
 def test_restart_of_the_bus_hides_nothing(play):
     during, after = play("bus_restarts")
     assert during == ["running", ""]

@@ -192,6 +192,8 @@ def test_a_unit_is_stopped_when_systemd_has_no_cgroup_for_it_any_more():
     assert not is_unit_stopped(Outcome(0, "ActiveState=failed\nControlGroup=/system.slice/db.service\n"))
     assert not is_unit_stopped(Outcome(0, "ActiveState=deactivating\nControlGroup=\n"))
     assert not is_unit_stopped(Outcome(1, ""))
+    assert not is_unit_stopped(Outcome(0, "Job=4711\nActiveState=inactive\nControlGroup=\n")), "it will start"
+    assert is_unit_stopped(Outcome(0, "Job=\nActiveState=inactive\nControlGroup=\n"))
     assert not is_unit_stopped(Outcome(None, "ActiveState=inactive\nControlGroup=\n"))
 
 

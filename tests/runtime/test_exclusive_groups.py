@@ -29,7 +29,7 @@ class FakeEnding:
 
 class Groups:
     def __init__(self, monkeypatch, **settings):
-        self.told, self.lines, self.voided, self.looks = [], [], 0, []
+        self.told, self.lines, self.looks = [], [], []
         FakeEnding.can_end = True
         monkeypatch.setattr(exclusive, "Ending", FakeEnding)
         monkeypatch.setattr(exclusive, "ending_steps", lambda m, c, looks: self.looks.append(looks))
@@ -37,16 +37,13 @@ class Groups:
         monkeypatch.setattr(exclusive, "Feeder", self._feeder)
         group = www(command("db"), exclusive=True, stop_within_ns=STOP_WITHIN)
         self.config = pair(group, watchdog=Watchdog("/dev/watchdog", TIMEOUT), **settings)
-        self.care = ExclusiveGroups(self.config, "pub2", self.told.append, self._log, self._void)
+        self.care = ExclusiveGroups(self.config, "pub2", self.told.append, self._log)
 
     def _feeder(self, configured, log, is_needed):
         return Feeder(configured, log, lambda *_: None, is_needed)
 
     def _log(self, level, line):
         self.lines.append((level, line))
-
-    def _void(self):
-        self.voided += 1
 
     def started(self):
         """As after a start of the daemon."""
@@ -207,7 +204,7 @@ def test_a_new_core_is_told_of_the_watchdog_again(groups):
 
 def test_a_group_that_may_not_be_owned_here_is_ended_as_soon_as_it_is_asked(monkeypatch):
     groups = Groups(monkeypatch)
-    care = ExclusiveGroups(groups.config, "mon", groups.told.append, groups._log, groups._void)
+    care = ExclusiveGroups(groups.config, "mon", groups.told.append, groups._log)
     care.take_end("www", AT)
     assert groups.told[-1]["is_ended"]
     assert care.is_clean
