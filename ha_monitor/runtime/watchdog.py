@@ -15,7 +15,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ha_monitor.errors import PrerequisiteError
@@ -79,21 +79,15 @@ class WatchdogDevice:
             self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise PrerequisiteError(f"watchdog {path}: {error.strerror}") from error
+        self.support = Support("", False, self._is_nowayout(), 0)
         try:
             self.support = self._ask(timeout_ns)
-            self._judge(path, timeout_ns)
-        except (OSError, PrerequisiteError) as error:
-            self.close(is_clean=True)
-            text = f"watchdog {path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-            raise PrerequisiteError(text) from error
-
-    def _judge(self, path: str, timeout_ns: int) -> None:
-        try:
             refuse_unfit(path, self.support, timeout_ns)
-        except PrerequisiteError as error:
+        except (OSError, PrerequisiteError) as error:
+            self.unfit = f"watchdog {path}: {error.strerror}" if isinstance(error, OSError) else str(error)
             if not self.support.is_nowayout:
-                raise
-            self.unfit = str(error)
+                self.close(is_clean=True)
+                raise PrerequisiteError(self.unfit) from error
 
     def _ask(self, timeout_ns: int) -> Support:
         options, _, identity = INFO.unpack(fcntl.ioctl(self._fd, GETSUPPORT, bytes(INFO.size)))
@@ -101,7 +95,10 @@ class WatchdogDevice:
             fcntl.ioctl(self._fd, SETTIMEOUT, NUMBER.pack(timeout_ns // SECOND))
         (seconds,) = NUMBER.unpack(fcntl.ioctl(self._fd, GETTIMEOUT, bytes(NUMBER.size)))
         name = identity.split(b"\0", 1)[0].decode(errors="replace")
-        return Support(name, bool(options & MAGICCLOSE_OPTION), self._is_nowayout(), seconds * SECOND)
+        has_magic_close = bool(options & MAGICCLOSE_OPTION)
+        return replace(
+            self.support, identity=name, has_magic_close=has_magic_close, timeout_ns=seconds * SECOND
+        )
 
     def _is_nowayout(self) -> bool:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ the driver's own opens, writes and ioctls pass through the kernel.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -16,8 +17,9 @@ from ha_monitor.errors import PrerequisiteError
 from ha_monitor.lab import kernel
 from ha_monitor.lab.exclusive.fuse_file import FuseFile
 from ha_monitor.lab.exclusive.watchdog_rules import MAGICCLOSE, SECOND_NS, WatchdogRules
+from ha_monitor.model import Watchdog
 from ha_monitor.runtime import watchdog
-from ha_monitor.runtime.watchdog import Support, WatchdogDevice, refuse_unfit
+from ha_monitor.runtime.watchdog import Feeder, FeederState, Support, WatchdogDevice, refuse_unfit
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not os.path.exists("/dev/fuse"), reason="needs root, FUSE"
@@ -136,6 +138,38 @@ def test_a_timeout_that_the_device_cannot_have_is_refused(serve):
     with pytest.raises(PrerequisiteError, match="Invalid argument"):
         WatchdogDevice(double.path, 9 * SECOND_NS)
     wait_for(lambda: double.rules.fires_ns is None)
+
+
+def test_one_that_refuses_its_timeout_and_cannot_be_stopped_is_kept_and_fed_in_any_case(serve, monkeypatch):
+    double = serve(is_nowayout=True, timeout_max_s=5)
+    monkeypatch.setattr(WatchdogDevice, "_is_nowayout", lambda _: True)
+    feeder = Feeder(Watchdog(double.path, 9 * SECOND_NS), lambda *_: None)
+    feeder.tick(0, may_feed=True, is_clean=True)
+    assert feeder.state == FeederState("missing", f"watchdog {double.path}: Invalid argument")
+    before = double.rules.fires_ns
+    time.sleep(0.01)
+    feeder.tick(1, may_feed=False, is_clean=False)
+    assert double.rules.is_open
+    assert double.rules.fires_ns > before, "it guards nothing, so it resets nothing"
+    feeder.close(is_clean=True)
+
+
+@pytest.mark.parametrize("number", [watchdog.GETSUPPORT, watchdog.GETTIMEOUT])
+def test_one_that_answers_no_question_and_cannot_be_stopped_is_kept_too(serve, monkeypatch, number):
+    double = serve(is_nowayout=True)
+    answer = double.rules.ioctl
+
+    def refuse(asked, argument, at_ns):
+        if asked == number:
+            raise OSError(errno.EIO, "broken")
+        return answer(asked, argument, at_ns)
+
+    monkeypatch.setattr(double.rules, "ioctl", refuse)
+    monkeypatch.setattr(WatchdogDevice, "_is_nowayout", lambda _: True)
+    device = WatchdogDevice(double.path, 5 * SECOND_NS)
+    assert "Input/output error" in device.unfit
+    assert device.support.is_nowayout
+    device.close(is_clean=True)
 
 
 def test_a_device_that_counts_longer_than_configured_is_refused():
