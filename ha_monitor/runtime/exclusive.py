@@ -22,11 +22,14 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 
 class GroupWatch:
-    """One exclusive group. ``until_ns``: its Lease holds so long as far as the core said, 0 for no Lease."""
+    """One exclusive group. ``until_ns``: its Lease holds so long as far as the core said, 0 for no Lease.
+
+    ``held_ns``: the same, but an order to end the group does not stop it: nobody else may start it yet.
+    """
 
     def __init__(self, group: Group, cgroup: Cgroup, node: str) -> None:
         self.cgroup = cgroup
-        self.until_ns = 0
+        self.until_ns = self.held_ns = 0
         self.is_clean = False  # proved ended; a guard that has just started knows nothing
         self.ending: Ending | None = None
         self.wanted_ns = 0  # a Lease that was won while the end of the one before was under way
@@ -41,8 +44,17 @@ class GroupWatch:
 
     @property
     def end_by_ns(self) -> int:
-        """By when it must be ended: another Node may start it right after, counting by its own clock."""
-        return self.until_ns + int(self.group.stop_within_ns * (1 - CLOCK_DRIFT))
+        """By when people hear that it is not ended: counted from the Lease as it stood when the end began."""
+        return self.until_ns + self._stop_within_ns
+
+    @property
+    def reset_by_ns(self) -> int:
+        """By when nothing of it may run any more: another Node may start it right after."""
+        return self.held_ns + self._stop_within_ns
+
+    @property
+    def _stop_within_ns(self) -> int:
+        return int(self.group.stop_within_ns * (1 - CLOCK_DRIFT))  # others count by their own clocks
 
     def hold(self, until_ns: int) -> None:
         """From now on it may run, until then."""
@@ -50,6 +62,12 @@ class GroupWatch:
             self.cgroup.make()
         self.is_clean, self.is_late_told = False, False
         self.until_ns, self.wanted_ns = max(self.until_ns, until_ns), 0
+        self.held_ns = self.until_ns
+
+    def hold_on(self, until_ns: int, at_ns: int) -> None:
+        """The Lease is renewed while the group is being ended. After a gap another Node may have had it."""
+        if at_ns <= self.held_ns:
+            self.held_ns = max(self.held_ns, until_ns)
 
     def begin_end(self, looks_first: bool, at_ns: int) -> None:
         """Nothing interrupts it once it has begun."""
@@ -84,6 +102,8 @@ class ExclusiveGroups:
         if watch.ending is not None:
             if is_new or watch.wanted_ns:
                 watch.wanted_ns = until_ns
+            else:
+                watch.hold_on(until_ns, at_ns)
         elif is_new:
             self._guard(watch, until_ns, at_ns)
         elif not watch.is_clean:
@@ -139,7 +159,8 @@ class ExclusiveGroups:
 
     def _ended(self, watch: GroupWatch, at_ns: int) -> None:
         wanted_ns = watch.wanted_ns
-        watch.ending, watch.is_clean, watch.until_ns, watch.wanted_ns = None, True, 0, 0
+        watch.ending, watch.is_clean, watch.wanted_ns = None, True, 0
+        watch.until_ns = watch.held_ns = 0
         self._tell({"kind": "group-ended", "group": watch.group.name, "is_ended": True, "detail": ""})
         if wanted_ns > at_ns:
             self._guard(watch, wanted_ns, at_ns)
@@ -152,7 +173,7 @@ class ExclusiveGroups:
     def may_feed(self, at_ns: int) -> bool:
         """Whether a reset that comes a whole timeout after this feed would be in time for each group."""
         timeout_ns = self.feeder.timeout_ns
-        return all(w.is_clean or at_ns <= w.end_by_ns - timeout_ns for w in self._watches.values())
+        return all(w.is_clean or at_ns <= w.reset_by_ns - timeout_ns for w in self._watches.values())
 
     # For the guard's loop
 

@@ -114,6 +114,56 @@ def test_the_watchdog_is_fed_for_as_long_as_a_reset_would_still_be_in_time(group
     assert care.may_feed(AT + 100 * SECOND), "proved ended: nothing is left to protect"
 
 
+def is_fed_for_lease_until(care, until_ns):
+    last_ns = until_ns + int(STOP_WITHIN * 0.999) - TIMEOUT
+    return care.may_feed(last_ns) and not care.may_feed(last_ns + 1)
+
+
+def test_the_watchdog_is_fed_for_a_lease_that_is_renewed_while_an_ordered_end_takes_long(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.take_end("www", AT)
+    for at in range(10):
+        care.take_lease("www", AT + (at + 1) * SECOND, False, AT + at * SECOND)
+        care.tick(AT + at * SECOND)
+    assert is_fed_for_lease_until(care, AT + 10 * SECOND)
+    failures = [m for m in groups.told if m["kind"] == "group-ended"]
+    assert [m["is_ended"] for m in failures] == [False], "people hear of it in time all the same"
+    FakeEnding.can_end = True
+    care.tick(AT + 10 * SECOND)
+    care.take_lease("www", AT + 11 * SECOND, True, AT + 10 * SECOND)
+    assert is_fed_for_lease_until(care, AT + 11 * SECOND), "nothing is left of the Lease before"
+
+
+def test_a_lease_that_was_over_before_it_was_renewed_is_not_fed_for_any_longer(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.take_end("www", AT)
+    care.take_lease("www", AT + 9 * SECOND, False, AT + SECOND + 1)
+    assert is_fed_for_lease_until(care, AT + SECOND)
+
+
+def test_a_lease_whose_renewal_was_missed_is_not_fed_for_any_longer(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.tick(AT + SECOND + 1)
+    care.take_lease("www", AT + 9 * SECOND, False, AT + SECOND + 2)
+    assert is_fed_for_lease_until(care, AT + SECOND)
+
+
+def test_a_lease_that_waits_for_the_end_of_the_one_before_is_not_fed_for(groups):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.take_end("www", AT)
+    care.take_lease("www", AT + 2 * SECOND, True, AT + 1)
+    care.take_lease("www", AT + 3 * SECOND, False, AT + 2)
+    assert is_fed_for_lease_until(care, AT + SECOND)
+
+
 def test_what_is_not_ended_in_time_is_told_once_and_tried_on(groups):
     care = groups.started()
     care.take_lease("www", AT + SECOND, True, AT)
