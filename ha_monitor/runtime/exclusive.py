@@ -129,13 +129,20 @@ class ExclusiveGroups:
 
     # Time
 
-    def tick(self, at_ns: int) -> None:
-        """End what is due, take further what is being ended, feed the watchdog."""
+    def tick(self, at_ns: int, now: Callable[[], int]) -> None:
+        """End what is due, take further what is being ended, feed the watchdog.
+
+        ``at_ns``: when the core was read last; a renewal that came since then is not known yet. ``now``: the
+        clock for all the rest, as what is done here may take its time.
+        """
         for watch in self._watches.values():
             if watch.ending is None and not watch.is_clean and at_ns > watch.until_ns:
-                self._end(watch, "its Lease was not renewed", looks_first=not watch.until_ns, at_ns=at_ns)
+                self._end(watch, "its Lease was not renewed", looks_first=not watch.until_ns, at_ns=now())
             if watch.ending is not None:
-                self._go_on(watch, watch.ending, at_ns)
+                self._go_on(watch, watch.ending, now())
+        self._feed(now())
+
+    def _feed(self, at_ns: int) -> None:
         self.feeder.tick(at_ns, self.may_feed(at_ns), self.is_clean)
         state = self.feeder.state
         if state != self._told:
@@ -196,16 +203,14 @@ class ExclusiveGroups:
 
     def end_all(self, now: Callable[[], int]) -> None:
         """The daemon starts or ends: whatever runs of them ends first. Waits, for `stop_within` at most."""
-        at_ns = now()
-        bound_ns = at_ns + max((w.group.stop_within_ns for w in self._watches.values()), default=0)
+        bound_ns = now() + max((w.group.stop_within_ns for w in self._watches.values()), default=0)
         for watch in self._watches.values():
             watch.wanted_ns = 0
             if not watch.is_clean:
-                watch.begin_end(looks_first=True, at_ns=at_ns)
-        while not self.is_clean and at_ns < bound_ns:
+                watch.begin_end(looks_first=True, at_ns=now())
+        while not self.is_clean and now() < bound_ns:
             select.select(self.watched, [], [], LOOK_EVERY_NS / SECOND)
-            at_ns = now()
-            self.tick(at_ns)
+            self.tick(now(), now)
 
     def tell_again(self) -> None:
         """Another core asks how the watchdog is."""

@@ -337,7 +337,7 @@ class Guard:
             self._watch_core(self._core, now)
         if self._next and now > self._next.bound_ns:
             self._overdue_restart()
-        self._exclusive.tick(now)
+        self._exclusive.tick(now, self._now)
         if self._core and self._core.is_ready:
             self._helpers.keep(self._current)
         else:  # nobody to be told of a new one; one that ended unreaped would wake the guard without end

@@ -192,7 +192,7 @@ def test_while_the_configuration_is_read_the_guard_hears_the_core_and_counts_its
     monkeypatch.setattr(Reader, "is_slow", True)
     heard, ticks = [], []
     monkeypatch.setattr(world.guard._exclusive, "take_lease", lambda group, *_: heard.append(group))
-    monkeypatch.setattr(world.guard._exclusive, "tick", ticks.append)
+    monkeypatch.setattr(world.guard._exclusive, "tick", lambda at_ns, _now: ticks.append(at_ns))
     say(world, {"kind": "restart-asked", "who": "root"})
     say(world, {"kind": "guard-group", "group": "data", "until_ns": 7, "is_new": False})
     world.guard._tick(SECOND)
