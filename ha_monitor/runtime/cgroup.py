@@ -74,9 +74,11 @@ class Cgroup:
         self.directory = directory
 
     def make(self) -> None:
-        """From now on start lines can enter."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._write("pids.max", b"max")
+        """From now on start lines can enter. After an OSError nothing can that could not before."""
+        try:
+            self.directory.mkdir(parents=True)
+        except FileExistsError:
+            self._write("pids.max", b"max")  # after `kill` nothing in it could fork
 
     def kill(self) -> None:
         """SIGKILL to all that is in it, and to all that they began and left in it."""

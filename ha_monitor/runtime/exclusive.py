@@ -33,7 +33,7 @@ class GroupWatch:
         self.is_clean = False  # proved ended; a guard that has just started knows nothing
         self.ending: Ending | None = None
         self.wanted_ns = 0  # a Lease that was won while the end of the one before was under way
-        self.is_late_told = False
+        self.is_late_told = self.is_refusal_told = False
         self.take_group(group)
         self._environment = {"HA_MONITOR_GROUP": group.name, "HA_MONITOR_NODE": node}
 
@@ -57,10 +57,10 @@ class GroupWatch:
         return int(self.group.stop_within_ns * (1 - CLOCK_DRIFT))  # others count by their own clocks
 
     def hold(self, until_ns: int) -> None:
-        """From now on it may run, until then."""
+        """From now on it may run, until then. Raises OSError; then nothing has changed."""
         if self.is_clean:
             self.cgroup.make()
-        self.is_clean, self.is_late_told = False, False
+        self.is_clean = self.is_late_told = self.is_refusal_told = False
         self.until_ns, self.wanted_ns = max(self.until_ns, until_ns), 0
         self.held_ns = self.until_ns
 
@@ -114,7 +114,14 @@ class ExclusiveGroups:
             watch.wanted_ns = until_ns
             self._end(watch, "its Lease had run out", looks_first=False, at_ns=at_ns)
             return
-        watch.hold(until_ns)
+        try:
+            watch.hold(until_ns)
+        except OSError as error:  # no memory; the core asks again with its next renewal
+            if not watch.is_refusal_told:
+                watch.is_refusal_told = True
+                line = f"group {watch.group.name}: its cgroup cannot be made, so nothing starts"
+                self._log("error", f"{line}: {error.strerror}")
+            return
         self._tell({"kind": "group-guarded", "group": watch.group.name})
 
     def take_end(self, group: str, at_ns: int) -> None:

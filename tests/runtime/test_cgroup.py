@@ -64,6 +64,13 @@ def test_everything_that_a_line_began_is_killed_also_what_left_its_session(cgrou
     assert cgroup.pids() == []
 
 
+def test_one_that_was_killed_and_not_removed_lets_its_processes_fork_again_once_it_is_made(cgroup):
+    cgroup.make()
+    cgroup.kill()
+    cgroup.make()
+    subprocess.run(inside(str(cgroup.directory), ["/bin/sh", "-c", "(true); true"]), check=True)
+
+
 def test_a_line_that_comes_too_late_does_not_begin(cgroup, tmp_path):
     cgroup.make()
     assert cgroup.remove()

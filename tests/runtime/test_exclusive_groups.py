@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 
 import pytest
@@ -31,6 +33,10 @@ class FakeEnding:
 
 def exclusive_group():
     return www(command("db"), exclusive=True, stop_within_ns=STOP_WITHIN)
+
+
+def no_memory(*_):
+    raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
 
 class Groups:
@@ -208,6 +214,36 @@ def test_a_renewal_that_waits_to_be_read_while_another_group_is_ended_is_not_mis
     now = SlowForks(monkeypatch, AT + 3 * MS, cost_ns=SECOND)
     care.tick(now(), now)
     assert [line for _, line in groups.lines] == ["group www: its Lease was not renewed; the guard ends it"]
+
+
+def test_a_cgroup_that_cannot_be_made_is_told_once_and_tried_again_when_the_core_asks_again(
+    groups, monkeypatch
+):
+    care = groups.started()
+    monkeypatch.setattr(exclusive.Cgroup, "make", no_memory)
+    care.take_lease("www", AT + SECOND, True, AT)
+    care.take_lease("www", AT + 2 * SECOND, True, AT + SECOND)
+    assert groups.told == []
+    assert care.is_clean
+    expected = "group www: its cgroup cannot be made, so nothing starts: Cannot allocate memory"
+    assert groups.lines == [("error", expected)]
+    monkeypatch.setattr(exclusive.Cgroup, "make", lambda _: None)
+    care.take_lease("www", AT + 3 * SECOND, True, AT + 2 * SECOND)
+    assert groups.kinds() == ["group-guarded"]
+    assert not care.is_clean
+
+
+def test_a_cgroup_that_cannot_be_made_for_the_next_lease_does_not_end_the_guard(groups, monkeypatch):
+    care = groups.started()
+    care.take_lease("www", AT + SECOND, True, AT)
+    FakeEnding.can_end = False
+    care.take_end("www", AT)
+    care.take_lease("www", AT + 3 * SECOND, True, AT + 1)
+    monkeypatch.setattr(exclusive.Cgroup, "make", no_memory)
+    FakeEnding.can_end = True
+    groups.tick(AT + 2)
+    assert groups.kinds() == ["group-guarded", "group-ended"]
+    assert care.is_clean
 
 
 def test_what_is_not_ended_in_time_is_told_once_and_tried_on(groups):
