@@ -57,13 +57,22 @@ class Generation:
     def __init__(
         self, config: ClusterConfig, config_text: bytes, keys_text: bytes, self_name: str, is_witness: bool
     ) -> None:
+        """Raises OSError, and then nothing stays open."""
         self.config = config
         self.self_name = self_name
         self.is_witness = is_witness
         self.roles = ("publisher",) if is_witness else ("worker", "publisher")
-        self._config_fd = text_fd("ha-monitor-config", config_text)
-        self._keys_fd = text_fd("ha-monitor-keys", keys_text)
-        self._pairs = {role: make_pair() for role in self.roles}
+        with contextlib.ExitStack() as opened:
+            self._config_fd = text_fd("ha-monitor-config", config_text)
+            opened.callback(os.close, self._config_fd)
+            self._keys_fd = text_fd("ha-monitor-keys", keys_text)
+            opened.callback(os.close, self._keys_fd)
+            self._pairs = {}
+            for role in self.roles:
+                self._pairs[role] = make_pair()
+                for end in self._pairs[role]:
+                    opened.callback(end.close)
+            opened.pop_all()
         self.children: dict[str, Child] = {}
         self.back_off = {role: BackOff() for role in ("core", *self.roles)}
 

@@ -148,5 +148,9 @@ def read_text(fd: int) -> bytes:
 def text_fd(name: str, text: bytes) -> int:
     """An inheritable memfd that holds ``text``."""
     fd = os.memfd_create(name, 0)
-    os.pwrite(fd, text, 0)
+    try:
+        os.pwrite(fd, text, 0)
+    except OSError:
+        os.close(fd)
+        raise
     return fd

@@ -54,10 +54,18 @@ def prepare(is_witness: bool) -> Prepared:
 
 
 def make_generation(told: bytes, is_witness: bool) -> Generation:
-    """From what the configuration's reader told. Raises ConfigError when it cannot be used on this host."""
+    """From what the configuration's reader told.
+
+    Raises ConfigError when it cannot be used on this host, PrerequisiteError when this host lacks the means.
+    """
     text, keys = split_keys(told)
     config = config_of(text)
-    return Generation(config, text, keys, own_name(config, is_witness), is_witness)
+    name = own_name(config, is_witness)
+    try:
+        return Generation(config, text, keys, name, is_witness)
+    except OSError as error:
+        what = "what the daemon's processes share cannot be opened"
+        raise PrerequisiteError(f"{what}: {error.strerror}; see `ls /proc/PID/fd` and LimitNOFILE=") from None
 
 
 def refuse_new_name(old: ClusterConfig, new: ClusterConfig) -> None:
