@@ -15,6 +15,7 @@ import psutil
 
 from ha_monitor.cli.findings import Finding, error, note, ok, warning
 from ha_monitor.cli.this_host import Bearer, device_for
+from ha_monitor.errors import PrerequisiteError
 from ha_monitor.model import ClusterConfig, Group, NagiosSink, Resource, ResourceKind, Run
 from ha_monitor.runtime.accounts import NAME, publisher_account
 from ha_monitor.runtime.children import Account
@@ -120,8 +121,7 @@ def check_sinks(config: ClusterConfig) -> Iterable[Finding]:
 def _check_nagios(sink: NagiosSink, config: ClusterConfig) -> Iterable[Finding]:
     if any(isinstance(way, NscaNgSink) for way in sinks_for(config, Path("/nonexistent"))):
         yield from _reach("[publish.nagios] nsca_ng", sink.nsca_ng)
-        account = publisher_account(config)
-        yield from _check_secret("[publish.nagios] nsca_ng_secret", sink.nsca_ng_secret, account)
+        yield from _check_nsca_ng_secret(sink.nsca_ng_secret, config)
         if not shutil.which("send_nsca"):
             yield error("[publish.nagios] nsca_ng: no program send_nsca here", "apt install nsca-ng-client")
     for key, path, is_right in (
@@ -130,6 +130,15 @@ def _check_nagios(sink: NagiosSink, config: ClusterConfig) -> Iterable[Finding]:
     ):
         if path:
             yield _check_local(f"[publish.nagios] {key} {path}", Path(path), is_right)
+
+
+def _check_nsca_ng_secret(path: str, config: ClusterConfig) -> Iterable[Finding]:
+    try:
+        account = publisher_account(config)
+    except PrerequisiteError as failure:
+        yield error(str(failure))
+    else:
+        yield from _check_secret("[publish.nagios] nsca_ng_secret", path, account)
 
 
 def _check_local(what: str, path: Path, is_right: Callable[[int], bool]) -> Finding:

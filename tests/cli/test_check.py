@@ -228,6 +228,14 @@ def test_a_secret_is_for_the_publisher_and_nobody_else(tmp_path, mode, owner, co
     assert [complaint in line and "chmod 0640" in line for line in told] == [True] * bool(complaint)
 
 
+def test_a_publisher_without_a_user_is_an_error_among_the_others(monkeypatch):
+    monkeypatch.setenv("HA_MONITOR_USER", "no-such-user")
+    ways = 'nsca_ng = "127.0.0.1:1"\nnsca_ng_secret = "/nonexistent"\n'
+    config = group_of('{ vip = "192.0.2.100/24" }', extra=f"[publish.nagios]\n{ways}")
+    told = lines(check_sinks(config), "ERROR")
+    assert any("HA_MONITOR_USER: 'no-such-user' is no user" in line for line in told)
+
+
 def test_where_nagios_runs_its_own_way_in_is_checked_and_not_the_network(tmp_path):
     ways = (
         f'nsca_ng = "127.0.0.1:1"\nnsca_ng_secret = "/nonexistent"\ncommand_file = "{tmp_path}/nagios.cmd"\n'
