@@ -1,8 +1,8 @@
 """cluster.toml to ClusterConfig, strictly: every setting is known, fits, and fits the others.
 
 All that is wrong in the file is found in one go and raised as ConfigErrors, each with where it stands, what
-stands there and what should. For the short-lived child (config_child.py) and for `ha-monitor check`; guard
-and core read plain.py's JSON.
+stands there and what should. For the short-lived child (runtime/config_child.py) and for `ha-monitor check`;
+guard and core read plain.py's JSON.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = {
     "config",
-    "config_child",
     "config_exclusive",
     "config_fencing",
     "config_groups",

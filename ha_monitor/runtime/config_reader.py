@@ -1,4 +1,7 @@
-"""Reads the configuration in a child: the guard must not load its libraries, nor wait for a hanging disk."""
+"""Reads the configuration in a child: the guard must not load its libraries, nor wait for what hangs.
+
+That is a disk, or the name service that knows the publisher's user.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from ha_monitor.runtime.children import full_python
 from ha_monitor.timebase import SECOND, lease_clock_ns
 
 READ_BOUND_NS = 20 * SECOND
-CHILD = "ha_monitor.config_child"
+CHILD = "ha_monitor.runtime.config_child"
 
 
 class ConfigReader:
@@ -40,13 +43,16 @@ class ConfigReader:
         return self._pidfd
 
     def answer(self, at_ns: int) -> bytes | None:
-        """The checked configuration and keys as JSON; None as long as it is read.
+        """Configuration, keys and the publisher's account as JSON, all checked; None as long as it is read.
 
-        Raises HaMonitorError that says what is wrong with the files, or that they could not be read in time.
+        Raises HaMonitorError that says what is wrong with them, or that they could not be read in time.
         """
         code = self._child.poll()
         if code is None and at_ns > self._bound_ns:
-            raise PrerequisiteError(f"{paths.etc_dir()}: not read within {READ_BOUND_NS // SECOND} s")
+            raise PrerequisiteError(
+                f"{paths.etc_dir()}: not read within {READ_BOUND_NS // SECOND} s;"
+                " does its disk answer, and the name service (`getent passwd`)?"
+            )
         if code is None:
             return None
         if code != 0:

@@ -1,4 +1,4 @@
-"""The checked configuration as its reader hands it over: one JSON object with configuration and keys."""
+"""The checked configuration as its reader hands it over: one JSON object, see `config_child`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 
 from ha_monitor.model import ClusterConfig
 from ha_monitor.plain import from_plain
+from ha_monitor.runtime.children import Account
 from ha_monitor.wire.seal import Keyring
 
 
@@ -13,6 +14,12 @@ def split_keys(told: bytes) -> tuple[bytes, bytes]:
     """Configuration and keys as two texts: the publisher gets the first and never sees the second."""
     both = json.loads(told)
     return json.dumps(both["config"]).encode(), json.dumps(both["keys"]).encode()
+
+
+def account_of(told: bytes) -> Account:
+    """As whom the publisher runs: known by now, so that its start asks nobody who could hang or fail."""
+    uid, gid, groups = json.loads(told)["account"]
+    return Account(uid, gid, tuple(groups))
 
 
 def config_of(text: bytes) -> ClusterConfig:

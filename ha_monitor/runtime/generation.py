@@ -12,8 +12,7 @@ import socket
 from dataclasses import dataclass, replace
 
 from ha_monitor.model import ClusterConfig
-from ha_monitor.runtime.accounts import publisher_account
-from ha_monitor.runtime.children import PACKAGE_ROOT, BackOff, Child, full_python, stdlib_python
+from ha_monitor.runtime.children import PACKAGE_ROOT, Account, BackOff, Child, full_python, stdlib_python
 from ha_monitor.runtime.core_start import START, CoreStart
 from ha_monitor.runtime.goodbye import Goodbye
 from ha_monitor.runtime.hang import HangWatch, patience_ns
@@ -55,10 +54,17 @@ class Generation:
     """One configuration, its core, worker and publisher."""
 
     def __init__(
-        self, config: ClusterConfig, config_text: bytes, keys_text: bytes, self_name: str, is_witness: bool
+        self,
+        config: ClusterConfig,
+        config_text: bytes,
+        keys_text: bytes,
+        account: Account,
+        self_name: str,
+        is_witness: bool,
     ) -> None:
-        """Raises OSError, and then nothing stays open."""
+        """``account``: the publisher's. Raises OSError, and then nothing stays open."""
         self.config = config
+        self.account = account
         self.self_name = self_name
         self.is_witness = is_witness
         self.roles = ("publisher",) if is_witness else ("worker", "publisher")
@@ -116,7 +122,7 @@ class Generation:
         """Start worker or publisher. Orders left unread are void: the core knows of the loss."""
         end = self._pairs[role][1]
         drain(end)
-        account = publisher_account(self.config) if role == "publisher" else None
+        account = self.account if role == "publisher" else None
         environment = {**self._environment(), CORE_FD: str(end.fileno())}
         command = full_python(f"ha_monitor.runtime.{role}")
         child = Child(role, command, environment, [self._config_fd, end.fileno()], account)

@@ -16,9 +16,10 @@ from pathlib import Path
 from ha_monitor import paths
 from ha_monitor.errors import ConfigError, PrerequisiteError
 from ha_monitor.model import ClusterConfig, Quorum
-from ha_monitor.runtime.accounts import control_gid, publisher_account
+from ha_monitor.runtime.accounts import control_gid
+from ha_monitor.runtime.children import Account
 from ha_monitor.runtime.config_reader import read_configuration
-from ha_monitor.runtime.configuration import config_of, split_keys
+from ha_monitor.runtime.configuration import account_of, config_of, split_keys
 from ha_monitor.runtime.generation import Generation, Listeners
 from ha_monitor.runtime.instance import CORE_LOCK, GUARD_LOCK, ProcessLock
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
@@ -49,7 +50,7 @@ def prepare(is_witness: bool) -> Prepared:
     generation = make_generation(read_configuration(), is_witness)
     await_former_core()
     memory, abstain_ns = remember_hold(generation.config)
-    own_outbox(generation.config)
+    own_outbox(generation.account)
     return Prepared(generation, open_listeners(), memory, abstain_ns, Scribe(paths.state_dir()), lock)
 
 
@@ -62,7 +63,7 @@ def make_generation(told: bytes, is_witness: bool) -> Generation:
     config = config_of(text)
     name = own_name(config, is_witness)
     try:
-        return Generation(config, text, keys, name, is_witness)
+        return Generation(config, text, keys, account_of(told), name, is_witness)
     except OSError as error:
         what = "what the daemon's processes share cannot be opened"
         raise PrerequisiteError(f"{what}: {error.strerror}; see `ls /proc/PID/fd` and LimitNOFILE=") from None
@@ -101,6 +102,14 @@ def refuse_new_holds(old: ClusterConfig, new: ClusterConfig) -> None:
         raise ConfigError(where, "changed", "as it was", "this needs stop and start on every host")
 
 
+def refuse_new_account(old: Account, new: Account) -> None:
+    """The outbox was given to the publisher's user at the start. Raises ConfigError if it is another now."""
+    before, after = (f"uid {account.uid}, gid {account.gid}" for account in (old, new))
+    if before != after:
+        hint = "this needs stop and start; or the name service fails, see `getent passwd`"
+        raise ConfigError("the publisher's user", after, before, hint)
+
+
 def own_name(config: ClusterConfig, is_witness: bool) -> str:
     """Which voter this host is: by HA_MONITOR_SELF, else by the host's name, with its domain or without.
 
@@ -137,9 +146,8 @@ def make_directories() -> None:
             raise PrerequisiteError(f"{directory}: cannot be made: {error.strerror}") from None
 
 
-def own_outbox(config: ClusterConfig) -> None:
+def own_outbox(account: Account) -> None:
     """Let the publisher write its outbox and `view.json`; the sticky bit keeps the rest from it."""
-    account = publisher_account(config)
     outbox = paths.state_dir() / "outbox"
     outbox.mkdir(mode=0o750, exist_ok=True)
     os.chown(outbox, account.uid, account.gid)

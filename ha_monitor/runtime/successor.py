@@ -8,6 +8,7 @@ from ha_monitor.errors import HaMonitorError
 from ha_monitor.runtime.generation import CoreHandle, Generation
 from ha_monitor.runtime.preparation import (
     make_generation,
+    refuse_new_account,
     refuse_new_holds,
     refuse_new_name,
     refuse_new_voters,
@@ -40,6 +41,7 @@ def succeeding_generation(current: Generation, told: bytes) -> Generation:
     try:
         for refuse in (refuse_new_name, refuse_new_voters, refuse_new_holds):
             refuse(current.config, generation.config)
+        refuse_new_account(current.account, generation.account)
     except HaMonitorError:
         generation.close()
         raise

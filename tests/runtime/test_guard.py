@@ -9,7 +9,7 @@ import pytest
 
 from ha_monitor.model import ClusterConfig, Timing
 from ha_monitor.runtime import guard, successor
-from ha_monitor.runtime.children import BackOff
+from ha_monitor.runtime.children import Account, BackOff
 from ha_monitor.runtime.goodbye import Goodbye
 from ha_monitor.runtime.guard import Guard
 from ha_monitor.runtime.hang import HangWatch
@@ -51,6 +51,7 @@ class Files:
 
     def __init__(self, hold_ns, starts):
         self.config, self.self_name, self.is_witness = config_with(hold_ns), "pub2", True
+        self.account = Account(990, 990)
         self.children, self.roles, self.starts = {}, (), starts
         self.back_off = {"core": BackOff()}
 

@@ -1,4 +1,4 @@
-"""The child that reads both files: one JSON object, or every error and exit code 2."""
+"""The child that reads both files and knows the publisher's user: one JSON object, or every error and 2."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from ha_monitor.plain import from_plain
+from ha_monitor.runtime.accounts import publisher_account
 from tests.test_config import GOOD, parse
 
 KEY = "0123456789abcdef" * 4
@@ -23,10 +24,10 @@ def etc(tmp_path):
     return tmp_path
 
 
-def run_child(etc):
+def run_child(etc, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "ha_monitor.config_child"],
-        env={**os.environ, "HA_MONITOR_ETC": str(etc)},
+        [sys.executable, "-m", "ha_monitor.runtime.config_child"],
+        env={**os.environ, "HA_MONITOR_ETC": str(etc), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -41,6 +42,8 @@ def test_the_child_prints_what_it_read(etc):
     assert (child.returncode, child.stderr) == (0, "")
     assert from_plain(told["config"]) == parse(GOOD)
     assert told["keys"] == [[1, KEY]]
+    account = publisher_account(parse(GOOD))
+    assert told["account"] == [account.uid, account.gid, list(account.groups)]
 
 
 def test_the_child_tells_the_mistakes_of_both_files(etc):
@@ -52,3 +55,10 @@ def test_the_child_tells_the_mistakes_of_both_files(etc):
     assert "chmod 0600" in child.stderr
     assert "Traceback" not in child.stderr
     assert KEY not in child.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the key file must be root's")
+def test_the_child_tells_that_the_publishers_user_is_unknown(etc):
+    child = run_child(etc, HA_MONITOR_USER="no-such-user")
+    assert (child.returncode, child.stdout) == (2, "")
+    assert child.stderr.startswith("HA_MONITOR_USER: 'no-such-user' is no user of this host")
