@@ -12,9 +12,9 @@ def notify(state: str) -> bool:
     if not address.startswith(("/", "@")):
         return False
     where = f"\0{address[1:]}" if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             sock.sendto(state.encode(), where)
-        except OSError:  # systemd is busy or gone: no reason to wait or to end
-            return False
+    except OSError:  # systemd is busy or gone, or no descriptor is left: no reason to wait or to end
+        return False
     return True

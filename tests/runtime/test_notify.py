@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from ha_monitor.runtime.notify import notify
+from tests.runtime.descriptors import room_for
 
 
 def listening(address):
@@ -39,3 +40,11 @@ def test_full_socket_is_not_waited_for(monkeypatch, tmp_path):
         told = [notify(f"STATUS={'x' * 1000}") for _ in range(2000)]
     assert told[0]
     assert not told[-1]
+
+
+def test_want_of_a_descriptor_ends_nobody_who_only_wanted_to_tell(monkeypatch, tmp_path):
+    with listening(str(tmp_path / "notify")):
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with room_for(0):
+            assert not notify("STOPPING=1")
+        assert notify("STOPPING=1")
