@@ -26,6 +26,7 @@ from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, stor
 from ha_monitor.runtime.scribe import Scribe
 
 FORMER_CORE_BOUND_S = 5.0
+_ROOM = "on a filesystem that has room and is not read-only (see `df`, `df -i` and `mount`)"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def prepare(is_witness: bool) -> Prepared:
     if os.geteuid() != 0:
         raise PrerequisiteError("the daemon must be started by root: it holds addresses and real-time rights")
     make_directories()
-    lock = ProcessLock(paths.run_dir() / GUARD_LOCK)
+    lock = open_lock(GUARD_LOCK)
     lock.take("an ha-monitor daemon")
     generation = make_generation(read_configuration(), is_witness)
     await_former_core()
@@ -146,16 +147,31 @@ def make_directories() -> None:
             raise PrerequisiteError(f"{directory}: cannot be made: {error.strerror}") from None
 
 
+def open_lock(name: str) -> ProcessLock:
+    """A lock in the run directory. Raises PrerequisiteError where it cannot be made."""
+    path = paths.run_dir() / name
+    try:
+        return ProcessLock(path)
+    except OSError as error:
+        wanted = "it must be a file that root can write"
+        raise PrerequisiteError(f"{path}: cannot be opened: {error.strerror}; {wanted}, {_ROOM}") from None
+
+
 def own_outbox(account: Account) -> None:
     """Let the publisher write its outbox and `view.json`; the sticky bit keeps the rest from it."""
-    outbox = paths.state_dir() / "outbox"
-    outbox.mkdir(mode=0o750, exist_ok=True)
-    os.chown(outbox, account.uid, account.gid)
-    for path in outbox.iterdir():
-        with contextlib.suppress(OSError):
-            os.chown(path, account.uid, account.gid, follow_symlinks=False)
-    os.chown(paths.run_dir(), 0, account.gid)
-    paths.run_dir().chmod(0o1775)
+    outbox, run_dir = paths.state_dir() / "outbox", paths.run_dir()
+    try:
+        outbox.mkdir(mode=0o750, exist_ok=True)
+        os.chown(outbox, account.uid, account.gid)
+        for path in outbox.iterdir():
+            with contextlib.suppress(OSError):
+                os.chown(path, account.uid, account.gid, follow_symlinks=False)
+        os.chown(run_dir, 0, account.gid)
+        run_dir.chmod(0o1775)
+    except OSError as error:
+        where = error.filename or outbox
+        problem = f"{where}: cannot be given to the publisher (uid {account.uid}): {error.strerror}"
+        raise PrerequisiteError(f"{problem}; it must be a directory that root can change, {_ROOM}") from None
 
 
 def remember_hold(config: ClusterConfig) -> tuple[Memory, int]:
@@ -173,7 +189,7 @@ def remember_hold(config: ClusterConfig) -> tuple[Memory, int]:
 
 def await_former_core() -> None:
     """A core whose guard was killed hands over by itself; one that cannot is killed."""
-    lock = ProcessLock(paths.run_dir() / CORE_LOCK)
+    lock = open_lock(CORE_LOCK)
     pid = lock.holder_pid()
     bound = time.monotonic() + FORMER_CORE_BOUND_S
     while pid and time.monotonic() < bound:

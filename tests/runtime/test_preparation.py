@@ -1,14 +1,18 @@
 """What is refused before anything starts: each with where, what stands there and what to do."""
 
+import errno
+import os
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from ha_monitor.errors import ConfigError
+from ha_monitor.errors import ConfigError, PrerequisiteError
 from ha_monitor.model import Group, Quorum
 from ha_monitor.runtime import preparation
+from ha_monitor.runtime.children import Account
 from ha_monitor.runtime.memory import HOLD_UNKNOWN_NS, Memory, load_memory, store_memory
 from ha_monitor.timebase import SECOND
 from tests.runtime.test_orders import CONFIG
@@ -100,3 +104,47 @@ def test_what_start_lines_write_lies_where_the_publisher_cannot_lay_links(places
 def test_a_restart_that_changes_who_decides_is_refused(changed, is_refused):
     with pytest.raises(ConfigError, match="stop and start") if is_refused else nullcontext():
         preparation.refuse_new_voters(CONFIG, replace(CONFIG, **changed))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the daemon runs as root")
+def test_lock_that_cannot_be_made_is_told_by_its_path_and_what_it_must_be(places):
+    for name in ("guard.lock", "core.lock"):
+        (places / "run" / name).mkdir()
+    for name, step in (
+        ("guard.lock", lambda: preparation.prepare(is_witness=False)),
+        ("core.lock", preparation.await_former_core),
+    ):
+        told = f"{places}/run/{name}: cannot be opened: Is a directory; it must be a file that root can write"
+        with pytest.raises(PrerequisiteError, match=re.escape(told)):
+            step()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_filesystem_that_takes_no_lock_is_told_by_what_is_wrong_with_it(places, monkeypatch, number):
+    def refused(path, *_):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(PrerequisiteError, match=f"core.lock: cannot be opened: {os.strerror(number)}"):
+        preparation.await_former_core()
+
+
+@pytest.mark.parametrize("place", ["run", "state/outbox"])
+def test_place_that_the_publisher_cannot_be_given_is_told_by_its_path(places, monkeypatch, place):
+    chown = os.chown
+
+    def refused(path, *ids, **how):
+        if path == places / place:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        chown(path, *ids, **how)
+
+    monkeypatch.setattr(os, "chown", refused)
+    told = f"{places / place}: cannot be given to the publisher (uid {os.geteuid()}): Read-only file system"
+    with pytest.raises(PrerequisiteError, match=re.escape(told)):
+        preparation.own_outbox(Account(os.geteuid(), os.getegid()))
+
+
+def test_something_else_in_the_outboxs_place_is_told(places):
+    (places / "state" / "outbox").write_text("")
+    with pytest.raises(PrerequisiteError, match="state/outbox: cannot be given to the publisher"):
+        preparation.own_outbox(Account(os.geteuid(), os.getegid()))
