@@ -165,8 +165,7 @@ class Guard:
         core.user_lease_ends_ns = int(message.get("until_ns", 0))
 
     def _core_shares_sockets(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
-        fds, core.channel.fds = core.channel.fds, []
-        core.goodbye.take_sockets(message["keys"], fds)
+        core.goodbye.take_sockets(message["keys"], message.get("fds", ()))
 
     def _core_says_goodbye(self, core: CoreHandle, message: Mapping[str, Any]) -> None:
         core.goodbye.take_packets(message)

@@ -2,6 +2,7 @@
 
 One packet is one object with a ``kind``. Nobody waits: a full socket drops the packet and counts it,
 so a publisher that hangs costs facts and never a beat. A closed peer shows as ``is_closed``.
+Descriptors that came with a packet stand in its object as ``fds``; who handles the object takes them over.
 
 What every child finds in its environment (file descriptors as decimal numbers):
 
@@ -51,7 +52,6 @@ class Channel:
         self._packet_max = packet_max
         self.dropped = 0
         self.is_closed = False
-        self.fds: list[int] = []  # received beside the latest packets; the reader takes them over
 
     def fileno(self) -> int:
         """For `select`."""
@@ -75,7 +75,10 @@ class Channel:
         return False
 
     def receive(self) -> list[Json]:
-        """What has arrived, oldest first, at most RECEIVE_MAX; what is no JSON object is dropped, counted."""
+        """What has arrived, oldest first, at most RECEIVE_MAX; what is no JSON object is dropped, counted.
+
+        An object that came with descriptors holds them as ``fds``; no other one has that member.
+        """
         messages: list[Json] = []
         while len(messages) < RECEIVE_MAX and not self.is_closed:
             try:
@@ -85,23 +88,15 @@ class Channel:
             except OSError:
                 self.is_closed = True
                 break
-            self._take_fds(rights)
             if not packet:
                 self.is_closed = True
                 break
-            message = _object(packet)
+            message = _object(packet, _descriptors(rights))
             if message is None:
                 self.dropped += 1
             else:
                 messages.append(message)
         return messages
-
-    def _take_fds(self, rights: Sequence[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in rights:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                fds = array.array("i")
-                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-                self.fds.extend(fds)
 
     def detach(self) -> None:
         """Close this copy of the descriptor; the channel itself lives on in others."""
@@ -113,12 +108,26 @@ class Channel:
         self._sock.close()
 
 
-def _object(packet: bytes) -> Json | None:
+def _descriptors(rights: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, data in rights:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)
+
+
+def _object(packet: bytes, fds: Sequence[int]) -> Json | None:
+    """The object with its descriptors; None, and these closed, if the packet is no object."""
     try:
         message = json.loads(packet)
     except ValueError:
+        message = None
+    if not isinstance(message, dict) or "kind" not in message:
+        for fd in fds:
+            os.close(fd)
         return None
-    return message if isinstance(message, dict) and "kind" in message else None
+    message.pop("fds", None)  # a number that the sender wrote is no descriptor of ours
+    return {**message, "fds": list(fds)} if fds else message
 
 
 def make_pair() -> tuple[socket.socket, socket.socket]:

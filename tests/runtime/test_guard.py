@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from ha_monitor.runtime.hang import HangWatch
 from ha_monitor.runtime.memory import Memory
 from ha_monitor.runtime.preparation import Prepared
 from ha_monitor.timebase import MS, SECOND
+from tests.runtime.descriptors import is_open
 from tests.runtime.test_orders import NODES, WITNESS
 
 SHORT, LONG = SECOND, 5 * SECOND
@@ -165,6 +167,20 @@ def test_a_new_core_that_ends_at_its_start_leaves_the_old_one_and_the_longer_hol
     assert world.guard._next is None
     assert old.heard[-1]["kind"] == "restart-refused"
     assert world.guard._memory.hold_ns == LONG, "the new core may have granted it"
+
+
+def test_sockets_that_were_shared_twice_meanwhile_are_kept_as_they_were_shared_last(world):
+    keys = [[1, link, "192.0.2.12", "192.0.2.13", 694] for link in ("lan", "direct")]
+    first, again, both = (socket.socket().detach() for _ in range(3))
+    say(
+        world,
+        {"kind": "sockets", "keys": keys[:1], "fds": [first]},
+        {"kind": "sockets", "keys": keys, "fds": [again, both]},
+    )
+    goodbye = world.guard._core.goodbye
+    assert [(key.as_list(), fd) for key, fd in goodbye.inheritable()] == [(keys[0], again), (keys[1], both)]
+    assert not is_open(first)
+    goodbye.close()
 
 
 def test_a_guard_that_can_make_no_process_lives_on_and_starts_the_core_when_it_can(world, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 
 from ha_monitor.runtime import ipc
+from tests.runtime.descriptors import open_descriptors
 
 
 def channels() -> tuple[ipc.Channel, ipc.Channel]:
@@ -50,10 +51,37 @@ def test_descriptors_travel_beside_a_packet():
     left, right = channels()
     reader, writer = os.pipe()
     assert left.send({"kind": "sockets"}, fds=[writer])
-    assert right.receive() == [{"kind": "sockets"}]
-    assert len(right.fds) == 1
-    os.write(right.fds[0], b"same pipe")
+    ((received,),) = [message["fds"] for message in right.receive()]
+    os.write(received, b"same pipe")
     assert os.read(reader, 20) == b"same pipe"
+
+
+def test_each_of_several_packets_taken_in_one_go_has_its_own_descriptors():
+    left, right = channels()
+    pipes = [os.pipe() for _ in range(3)]
+    (first, *_), (second, *_), (third, *_) = pipes
+    left.send({"kind": "sockets", "n": 1}, fds=[first, second])
+    left.send({"kind": "beat"})
+    left.send({"kind": "sockets", "n": 2}, fds=[third])
+    one, beat, two = right.receive()
+    inodes = [[os.fstat(fd).st_ino for fd in message["fds"]] for message in (one, two)]
+    assert inodes == [[os.fstat(fd).st_ino for fd in fds] for fds in ([first, second], [third])]
+    assert beat == {"kind": "beat"}
+
+
+def test_descriptors_beside_what_is_no_object_are_closed():
+    left, right = channels()
+    reader, _ = os.pipe()
+    assert left.send_text(b"nonsense", fds=[reader])
+    before = open_descriptors()
+    assert right.receive() == []
+    assert open_descriptors() == before
+
+
+def test_number_that_a_sender_writes_is_never_taken_for_a_descriptor():
+    left, right = channels()
+    left.send({"kind": "sockets", "fds": [0, 1, 2]})
+    assert right.receive() == [{"kind": "sockets"}]
 
 
 def test_configuration_can_be_read_by_every_child_from_the_same_memfd(monkeypatch):
