@@ -1,15 +1,16 @@
 """The guard's thread that waits for slow things: log lines to standard error, memory to disk.
 
-Both can block for seconds (a full pipe, a dying disk), and neither guard nor core may. The queue is bounded;
-what does not fit is counted, and the count is told with the next line that gets through.
+Both can block for seconds (a full pipe, a dying disk), and neither guard nor core may. The queue of lines is
+bounded; what does not fit is counted, and the count is told with the next line that gets through. Memory has
+a place of its own, for the newest alone: it is never dropped.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
+from collections import deque
 from pathlib import Path
 
 from ha_monitor.runtime.memory import Memory, store_memory
@@ -33,11 +34,14 @@ def goes_to_journal() -> bool:
 
 
 class Scribe:
-    """Takes lines and memory at once, writes them in order when it can."""
+    """Takes lines and memory at once, writes them when it can: the memory first, the lines in order."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._queue: queue.Queue[tuple[str, str] | Memory | None] = queue.Queue(LINES_MAX)
+        self._news = threading.Condition()
+        self._lines: deque[tuple[str, str]] = deque()
+        self._memory: Memory | None = None
+        self._is_ending = False
         self._is_journal = goes_to_journal()
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="scribe", daemon=True)
@@ -47,26 +51,37 @@ class Scribe:
 
     def log(self, level: str, line: str) -> None:
         """Have a line written."""
-        self._put((level, line))
+        with self._news:
+            if len(self._lines) < LINES_MAX:
+                self._lines.append((level, line))
+                self._news.notify()
+            else:
+                self.dropped += 1
 
     def remember(self, memory: Memory) -> None:
         """Have the memory written; a later one replaces it."""
-        self._put(memory)
+        with self._news:
+            self._memory = memory
+            self._news.notify()
 
     def close(self, timeout_s: float) -> None:
-        """Write what is queued, for at most ``timeout_s``."""
-        with contextlib.suppress(queue.Full):
-            self._queue.put(None, timeout=timeout_s)
+        """Write what waits, for at most ``timeout_s``."""
+        with self._news:
+            self._is_ending = True
+            self._news.notify()
         self._thread.join(timeout_s)
 
-    def _put(self, thing: tuple[str, str] | Memory) -> None:
-        try:
-            self._queue.put_nowait(thing)
-        except queue.Full:
-            self.dropped += 1
+    def _next(self) -> tuple[str, str] | Memory | None:
+        """What to write now; None at the end, when nothing waits any more."""
+        with self._news:
+            self._news.wait_for(lambda: self._memory or self._lines or self._is_ending)
+            if self._memory is not None:
+                memory, self._memory = self._memory, None
+                return memory
+            return self._lines.popleft() if self._lines else None
 
     def _run(self) -> None:
-        while (thing := self._queue.get()) is not None:
+        while (thing := self._next()) is not None:
             if isinstance(thing, Memory):
                 self._store(thing)
             else:
