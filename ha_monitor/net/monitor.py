@@ -39,6 +39,7 @@ NFTA_GEN_PROC_NAME = 3
 AF_BRIDGE = bytes([7])
 DRAIN_DATAGRAMS = 64
 EVENT_BUFFER_BYTES = 1 << 20
+MOST_NEWS = 256  # that wait for a kernel that cannot be read
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,15 @@ KernelEvent = (
     | RulesetChanged
     | EventsLost
 )
+
+
+def for_another_look(happened: Iterable[KernelEvent]) -> tuple[KernelEvent, ...]:
+    """Instead of events whose consequences could not be read: everything anew, and what no list would tell.
+
+    That is each device's last news.
+    """
+    news = {(type(e), e.device): e for e in happened if isinstance(e, (CarrierChanged, DeviceAppeared))}
+    return (*tuple(news.values())[-MOST_NEWS:], EventsLost())
 
 
 class LinkTable:

@@ -23,6 +23,7 @@ from ha_monitor.net.monitor import (
     KernelEvent,
     KernelMonitor,
     RulesetChanged,
+    for_another_look,
 )
 from ha_monitor.net.netlink import KernelRefused
 from ha_monitor.net.placement import Placement, ServiceAddress
@@ -107,6 +108,7 @@ class ServiceAddresses:
         self._placement = Placement(self._route, self._monitor.links, configured, valid_ns, self._refresher)
         self._sender = FrameSender()
         self._listener = ClaimListener(configured)
+        self._unread: tuple[KernelEvent, ...] = ()  # what is looked at again after a refusal
         self._guarded_devices: tuple[str, ...] = ()
         self._rules_stand = False
         self._announcing: dict[Address, AnnouncementSchedule] = {}
@@ -269,20 +271,27 @@ class ServiceAddresses:
         return min(due if refresh is None else [*due, refresh], default=None)
 
     def read(self, at_ns: int) -> tuple[NetEvent, ...]:
-        """Take what the sockets hold (bounded), repair the rules if needed, tell what happened."""
-        happened = self._monitor.drain()
+        """Take what the sockets hold (bounded), repair the rules if needed, tell what happened.
+
+        Raises NetlinkError when the kernel does not tell what stands now: call again, nothing is lost.
+        """
+        happened = self._unread + self._monitor.drain()
+        self._unread = for_another_look(happened)
         if any(isinstance(event, EventsLost) for event in happened):
             happened += self._monitor.links.reload(self._route.devices())
+            self._unread = for_another_look(happened)
         if any(not isinstance(event, RulesetChanged) for event in happened):
             self._placement.forget_devices()
         carriers = [event for event in happened if isinstance(event, CarrierChanged)]
-        return (
+        told = (
             *carriers,
             *self._check_addresses(happened),
             *self._check_rules(happened),
             *self._hear(),
             *self._run_probes(at_ns),
         )
+        self._unread = ()
+        return told
 
     def tick(self, at_ns: int) -> tuple[NetEvent, ...]:
         """Send the announcements and probes that are due, refresh valid_lft when half is gone."""

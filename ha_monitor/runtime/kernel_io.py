@@ -1,13 +1,15 @@
 """The core's dealings with the kernel about service addresses: its words in, its events out.
 
 A thin layer over `net`: names become addresses, refusals become answers, what the kernel tells on its own
-becomes events. The Witness has no service addresses and uses `no_kernel.NoKernel`.
+becomes events. A kernel that cannot be read, for want of memory, is asked again; meanwhile, and for a while
+after, the protection counts as lower: nobody would see that the rules are gone.
+The Witness has no service addresses and uses `no_kernel.NoKernel`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from ha_monitor.core import events as ev
@@ -19,6 +21,7 @@ from ha_monitor.runtime.net_names import AddressNames
 from ha_monitor.timebase import MS, SECOND
 
 REPAIR_SHOWN_NS = 10 * SECOND  # how long the protection counts as lower after somebody removed our rules
+AGAIN_NS = 50 * MS  # until a kernel that could not be read is asked again
 MACS_EVERY_NS = 10 * SECOND
 LOOK_EVERY_NS = 250 * MS
 LOOK_AT = 4  # addresses in one look: each costs the kernel a list of the host's addresses
@@ -64,6 +67,10 @@ class ServiceKernel:
         self._repaired_ns = 0
         self._repaired_by = ""
         self._missing = ""
+        self._untold: deque[net.NetEvent] = deque()  # what `net` told, and the core not yet
+        self._again_ns = 0  # when a kernel that could not be read is asked again; 0: it could
+        self._unread_ns = 0
+        self._unread = ""  # what it was asked, and what came back
         self._macs_ns = 0
         self.announced: dict[str, int] = {}
         self.user_lease_ends_ns = 0
@@ -81,31 +88,56 @@ class ServiceKernel:
     # --- what happens
 
     def filenos(self) -> Sequence[int]:
-        """What to select on."""
-        return self._net.filenos()
+        """What to select on; nothing until the kernel is asked again."""
+        return () if self._again_ns else self._net.filenos()
 
     def next_deadline_ns(self) -> int | None:
         """When `tick` has something to do."""
+        if self._again_ns:
+            return self._again_ns
         planned = self._net.next_deadline_ns()
         return self._look_ns if planned is None else min(planned, self._look_ns)
 
     def read(self, at_ns: int) -> list[ev.Event]:
         """What the kernel tells on its own."""
-        return self._told(self._net.read(at_ns), at_ns) + self._judge(at_ns)
+        return self._as_far_as_told(self._heard(self._net.read, at_ns), at_ns) + self._judge(at_ns)
 
     def tick(self, at_ns: int) -> list[ev.Event]:
         """Announcements and probes that are due; and now and then a look at what stands."""
-        events = self._told(self._net.tick(at_ns), at_ns)
+        return self._as_far_as_told(self._due(at_ns), at_ns) + self._judge(at_ns)
+
+    def _due(self, at_ns: int) -> Iterator[ev.Event]:
+        if self._again_ns:
+            yield from self._heard(self._net.read, at_ns)
+        yield from self._heard(self._net.tick, at_ns)
         if at_ns >= self._look_ns:
             self._look_ns = at_ns + LOOK_EVERY_NS
-            events += self._look_for_carrier()
+            yield from self._look_for_carrier()
         if at_ns >= self._macs_ns:
             self._macs_ns = at_ns + MACS_EVERY_NS
-            self._net.learn_node_macs(self._peers)
-        return events + self._judge(at_ns)
+            self._try(lambda: self._net.learn_node_macs(self._peers))
 
-    def _told(self, told: Iterable[net.NetEvent], at_ns: int) -> list[ev.Event]:
-        return [event for one in told for event in self._events_of(one, at_ns)]
+    def _heard(self, ask: Callable[[int], Iterable[net.NetEvent]], at_ns: int) -> Iterator[ev.Event]:
+        """What `net` tells, after what it told before a refusal."""
+        if not self._untold:
+            self._untold.extend(ask(at_ns))
+        while self._untold:
+            yield from self._events_of(self._untold[0], at_ns)
+            self._untold.popleft()
+
+    def _as_far_as_told(self, events: Iterator[ev.Event], at_ns: int) -> list[ev.Event]:
+        """Up to the first refusal; the rest comes when the kernel is asked again."""
+        told: list[ev.Event] = []
+        try:
+            for event in events:
+                told.append(event)
+        except NetlinkError as error:
+            if not self._is_unread(at_ns):  # else the log would get a line for each reason
+                self._unread = str(error)
+            self._unread_ns, self._again_ns = at_ns, at_ns + AGAIN_NS
+        else:
+            self._again_ns = 0
+        return told
 
     def _events_of(self, one: net.NetEvent, at_ns: int) -> list[ev.Event]:
         if isinstance(one, CarrierChanged):
@@ -124,7 +156,7 @@ class ServiceKernel:
         return [ev.DuplicateProbed(self._names.group_of(name), name, one.mac)]
 
     def _carrier(self, device: str, is_up: bool) -> list[ev.Event]:
-        names = [name for name in self._names.all_resources() if self.device(name) == device]
+        names = [name for name in self._names.all_resources() if self._bearer(name) == device]
         changed = tuple(name for name in names if (name in self._lost) is is_up)
         links = [link for link, own in self._me.addresses.items() if self._net.device_of(own) == device]
         if not changed and not links:
@@ -132,9 +164,8 @@ class ServiceKernel:
         self._note_carrier(changed, is_up)
         return [ev.CarrierChanged(links[0] if links else "", changed, is_up)]
 
-    def _look_for_carrier(self) -> list[ev.Event]:
+    def _look_for_carrier(self) -> Iterator[ev.Event]:
         """What no event tells: no carrier at start, a network that went with its device, and came again."""
-        events: list[ev.Event] = []
         for _ in range(min(LOOK_AT, len(self._round))):
             name = self._round[0]
             self._round.rotate(-1)
@@ -142,8 +173,7 @@ class ServiceKernel:
             has_carrier = self._net.has_carrier(address)
             if has_carrier is (name in self._lost):
                 self._note_carrier((name,), has_carrier)
-                events.append(ev.CarrierChanged("", (name,), has_carrier))
-        return events
+                yield ev.CarrierChanged("", (name,), has_carrier)
 
     def _note_carrier(self, names: tuple[str, ...], has_carrier: bool) -> None:
         if has_carrier:
@@ -159,10 +189,17 @@ class ServiceKernel:
         if self._repaired_ns and at_ns - self._repaired_ns < REPAIR_SHOWN_NS:
             level = Protection.USER_SPACE_LEASE
             detail = f"rules were removed by {self._repaired_by or 'somebody'} and put back"
+        if self._is_unread(at_ns):
+            level = Protection.USER_SPACE_LEASE
+            detail = f"the kernel could not be read, nobody would see rules removed: {self._unread}"
         if (level, detail) == self._level:
             return []
         self._level = (level, detail)
         return [ev.ProtectionChanged(int(level), detail)]
+
+    def _is_unread(self, at_ns: int) -> bool:
+        """Or was not within the last seconds."""
+        return bool(self._unread) and at_ns - self._unread_ns < REPAIR_SHOWN_NS
 
     # --- what the core wants
 
@@ -217,7 +254,13 @@ class ServiceKernel:
         return [ev.DuplicateProbed(self._names.group_of(name), name, "") for name in resources]
 
     def device(self, resource: str) -> str:
-        """Which device bears it, or would."""
+        """Which device bears it, or would; empty if none does, or the kernel could not be asked."""
+        try:
+            return self._bearer(resource)
+        except NetlinkError:
+            return ""
+
+    def _bearer(self, resource: str) -> str:
         return next((self._net.device_of(a) or "" for a in self._names.addresses([resource])), "")
 
     def present(self) -> frozenset[str]:

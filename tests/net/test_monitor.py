@@ -7,6 +7,7 @@ import pytest
 from ha_monitor.net import rtnetlink as rt
 from ha_monitor.net.lease import KernelLease
 from ha_monitor.net.monitor import (
+    MOST_NEWS,
     AddressAppeared,
     AddressRemoved,
     CarrierChanged,
@@ -16,6 +17,7 @@ from ha_monitor.net.monitor import (
     KernelMonitor,
     LinkTable,
     RulesetChanged,
+    for_another_look,
     read_ruleset_change,
 )
 from ha_monitor.net.netlink import Received, text
@@ -68,6 +70,16 @@ def test_new_dump_tells_what_was_missed(links):
         DeviceAppeared("direct"),
         CarrierChanged("direct", False),
     )
+
+
+def test_of_what_could_not_be_looked_up_each_devices_last_news_is_kept_and_all_else_is_read_anew():
+    gone, back = CarrierChanged("lan", False), CarrierChanged("lan", True)
+    removed = AddressRemoved(ipaddress.ip_address("192.0.2.100"), 3)
+    kept = for_another_look([gone, DeviceAppeared("new"), removed, back, RulesetChanged("nft")])
+    assert kept == (back, DeviceAppeared("new"), EventsLost())
+    assert for_another_look([*kept, gone]) == (gone, DeviceAppeared("new"), EventsLost())
+    flood = [CarrierChanged(f"veth{number}", True) for number in range(10 * MOST_NEWS)]
+    assert for_another_look(flood) == (*flood[-MOST_NEWS:], EventsLost())
 
 
 def test_ruleset_change_names_the_program():

@@ -1,6 +1,7 @@
 """The whole of the kernel's side, as the core's loop uses it."""
 
 import contextlib
+import errno
 import ipaddress
 import time
 
@@ -11,9 +12,12 @@ from ha_monitor.model import Protection
 from ha_monitor.net import frames, service_address
 from ha_monitor.net.closer import AddressCloser
 from ha_monitor.net.lease import LeaseFeatures
+from ha_monitor.net.netlink import KernelRefused
 from ha_monitor.net.placement import ServiceAddress
+from ha_monitor.net.rtnetlink import RouteSocket
 from ha_monitor.net.service_address import (
     AddressVanished,
+    CarrierChanged,
     CompetingClaim,
     DuplicateProbed,
     RulesRepaired,
@@ -123,6 +127,28 @@ def test_address_removed_behind_our_back_is_told_once_and_repaired(service, aske
         service.repair(address)
     assert askers["lan"].answers_all(VIP4)
     assert askers["lan"].answers_all(VIP6)
+
+
+def test_what_a_refused_reading_would_have_told_is_told_by_the_next(service, monkeypatch):
+    run("ip", "-n", NODE, "link", "add", "extra", "type", "dummy")
+    run("ip", "-n", NODE, "link", "set", "extra", "up")
+    serve(service)
+    watch(service, 0.05)
+    run("ip", "-n", NODE, "addr", "del", "192.0.2.100/32", "dev", "lan")
+    run("ip", "-n", NODE, "link", "del", "extra")
+    run("nft", "flush", "ruleset", host=NODE)
+
+    def no_memory(_self):
+        raise KernelRefused("list what is there", errno.ENOBUFS)
+
+    for refused in ("addresses", "devices", "addresses"):
+        with monkeypatch.context() as patched:
+            patched.setattr(RouteSocket, refused, no_memory)
+            with pytest.raises(KernelRefused):
+                service.read(lease_clock_ns())
+    told = service.read(lease_clock_ns())
+    assert {CarrierChanged("extra", False), AddressVanished(VIP4), RulesRepaired("")} == set(told)
+    assert watch(service, 0.1) == []
 
 
 def test_own_removal_is_no_news(service):

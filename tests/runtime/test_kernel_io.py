@@ -9,7 +9,13 @@ from ha_monitor.errors import NetlinkError
 from ha_monitor.model import ClusterConfig, Group, Protection, Resource, ResourceKind
 from ha_monitor.net import service_address as net
 from ha_monitor.net.monitor import CarrierChanged
-from ha_monitor.runtime.kernel_io import LOOK_EVERY_NS, REPAIR_SHOWN_NS, ServiceKernel
+from ha_monitor.runtime.kernel_io import (
+    AGAIN_NS,
+    LOOK_EVERY_NS,
+    MACS_EVERY_NS,
+    REPAIR_SHOWN_NS,
+    ServiceKernel,
+)
 from tests.runtime.fakes import Clock
 from tests.runtime.test_orders import NODES
 
@@ -32,13 +38,23 @@ class PlayedNet:
         self.without_carrier = set()
         self.level = Protection.KERNEL_LEASE
         self.refuses = False
+        self.unreadable = set()  # what raises as if the kernel had no memory for its answer
         self.calls = []
 
+    def _ask(self, what):
+        if what in self.unreadable:
+            raise NetlinkError(f"{what}: no buffer space")
+
+    def filenos(self):
+        return (3, 4)
+
     def read(self, at_ns):
+        self._ask("read")
         told, self.told = self.told, []
         return tuple(told)
 
     def tick(self, at_ns):
+        self._ask("tick")
         return ()
 
     def next_deadline_ns(self):
@@ -48,13 +64,16 @@ class PlayedNet:
         return self.level
 
     def device_of(self, address):
+        self._ask("device")
         return self.devices.get(address)
 
     def has_carrier(self, address):
+        self._ask("carrier")
         device = self.devices.get(address)
         return device is not None and device not in self.without_carrier
 
     def learn_node_macs(self, addresses):
+        self._ask("neighbours")
         self.calls.append(("learn", tuple(addresses)))
 
     def _do(self, *call):
@@ -163,3 +182,47 @@ def test_claim_of_a_stranger_is_told_and_one_of_a_node_is_not(kernel, played):
 def test_probe_and_removal_are_told_by_the_resources_names(kernel, played):
     played.told = [net.DuplicateProbed(V6.ip, ""), net.AddressVanished(V4.ip)]
     assert kernel.read(1) == [ev.DuplicateProbed("www", NAMES[1], ""), ev.AddressRemoved(NAMES[0])]
+
+
+@pytest.mark.parametrize("what", ["read", "tick", "device", "carrier"])
+def test_kernel_that_could_not_be_read_is_asked_again_and_nothing_it_told_is_lost(kernel, played, what):
+    played.told, played.without_carrier = [net.AddressVanished(V4.ip), CarrierChanged("lan", False)], {"lan"}
+    played.unreadable = {what}
+    at_ns = LOOK_EVERY_NS
+    told = [*kernel.read(at_ns), *kernel.tick(at_ns)]
+    assert (kernel.filenos(), kernel.next_deadline_ns()) == ((), at_ns + AGAIN_NS)
+    played.unreadable = set()
+    told += kernel.tick(at_ns + AGAIN_NS)
+    assert [e for e in told if not isinstance(e, ev.ProtectionChanged)] == [
+        ev.AddressRemoved(NAMES[0]),
+        ev.CarrierChanged("lan", NAMES, False),
+    ]
+    assert kernel.filenos() == (3, 4)
+    assert kernel.next_deadline_ns() > at_ns + AGAIN_NS
+
+
+def test_kernel_that_cannot_be_read_lowers_the_protection_once_and_as_long_as_it_lasts(kernel, played):
+    changes, at_ns = [], 1
+    while at_ns < 3 * REPAIR_SHOWN_NS:
+        played.unreadable = {"tick"} if at_ns % 2 else {"read", "tick"}  # each time for another reason
+        changes += kernel.tick(at_ns)
+        at_ns = kernel.next_deadline_ns() + 1
+    (change,) = changes
+    assert change.level == Protection.USER_SPACE_LEASE
+    assert change.detail.startswith("the kernel could not be read")
+    assert change.detail.endswith("tick: no buffer space")
+    played.unreadable = set()
+    assert kernel.tick(at_ns) == []
+    assert kernel.tick(at_ns + REPAIR_SHOWN_NS) == [ev.ProtectionChanged(Protection.KERNEL_LEASE, "")]
+
+
+def test_neighbours_that_cannot_be_read_are_read_another_time(kernel, played):
+    played.unreadable = {"neighbours"}
+    assert kernel.tick(MACS_EVERY_NS) == []
+    assert kernel.filenos() == (3, 4)
+
+
+def test_view_names_no_device_while_the_kernel_cannot_be_read(kernel, played):
+    assert kernel.device(NAMES[0]) == "lan"
+    played.unreadable = {"device"}
+    assert kernel.device(NAMES[0]) == ""
