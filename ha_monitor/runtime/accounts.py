@@ -15,6 +15,7 @@ from ha_monitor.runtime.children import Account
 NAME = "ha-monitor"
 FALLBACK = "nobody"
 USER = "HA_MONITOR_USER"
+OTHERS = 0o007
 
 
 def control_gid() -> int:
@@ -49,9 +50,16 @@ def _publisher_user() -> pwd.struct_passwd:
 
 
 def _nagios_groups(config: ClusterConfig) -> set[int]:
-    ways = (config.nagios.spool, config.nagios.command_file) if config.nagios else ()
+    """Of the ways in, and of the directories above that others may not enter: Nagios may be down now."""
+    ways = [Path(way) for way in _ways(config) if way]
     groups = set()
-    for way in ways:
+    for path in (path for way in ways for path in (way, *way.parents)):
         with contextlib.suppress(OSError):
-            groups.add(Path(way or "/nonexistent").stat().st_gid)
+            found = path.stat()
+            if path in ways or not found.st_mode & OTHERS:
+                groups.add(found.st_gid)
     return groups - {0}
+
+
+def _ways(config: ClusterConfig) -> tuple[str, ...]:
+    return (config.nagios.spool, config.nagios.command_file) if config.nagios else ()

@@ -31,8 +31,9 @@ class Kernel(Protocol):
     """What `effects` and `loop` need of the kernel's side."""
 
     announced: dict[str, int]
-    user_lease_ends_ns: int
 
+    @property
+    def user_lease_ends_ns(self) -> int: ...  # noqa: D102
     def filenos(self) -> Sequence[int]: ...  # noqa: D102
     def next_deadline_ns(self) -> int | None: ...  # noqa: D102
     def read(self, at_ns: int) -> list[ev.Event]: ...  # noqa: D102
@@ -73,7 +74,7 @@ class ServiceKernel:
         self._unread = ""  # what it was asked, and what came back
         self._macs_ns = 0
         self.announced: dict[str, int] = {}
-        self.user_lease_ends_ns = 0
+        self._user_ends: dict[str, int] = {}  # without the kernel's Lease: by address, when it must be gone
         self._armed: dict[int, int] = {}
 
     def prepare(self) -> list[ev.Event]:
@@ -223,8 +224,9 @@ class ServiceKernel:
 
     def activate(self, resources: Sequence[str], sending: int) -> str:
         """Let them pass as long as ``sending`` stands; why not, or empty."""
-        # Without the kernel's Lease the guard must know when to remove them for us.
-        self.user_lease_ends_ns = self._armed.get(sending, 0)
+        self._forget_ends(resources)
+        if end_ns := self._armed.get(sending, 0):
+            self._user_ends.update(dict.fromkeys(resources, end_ns))
         return self._try(lambda: self._net.activate(self._names.addresses(resources), sending))
 
     def announce(self, resources: Sequence[str], at_ns: int) -> None:
@@ -237,8 +239,17 @@ class ServiceKernel:
         """Whether the kernel acknowledged that they are closed and removed."""
         is_closed = not self._try(lambda: self._net.close(self._names.addresses(resources)))
         if is_closed:
-            self.user_lease_ends_ns = 0
+            self._forget_ends(resources)
         return is_closed
+
+    @property
+    def user_lease_ends_ns(self) -> int:
+        """Without the kernel's Lease: when the guard must remove addresses for us; 0 while the kernel does."""
+        return min(self._user_ends.values(), default=0)
+
+    def _forget_ends(self, resources: Sequence[str]) -> None:
+        for name in resources:
+            self._user_ends.pop(name, None)
 
     def repair(self, resource: str) -> str:
         """Put a vanished address back; why not, or empty."""

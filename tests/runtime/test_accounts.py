@@ -2,10 +2,12 @@
 
 import os
 import pwd
+from dataclasses import replace
 
 import pytest
 
 from ha_monitor.errors import PrerequisiteError
+from ha_monitor.model import NagiosSink
 from ha_monitor.runtime import accounts
 from tests.runtime.test_orders import CONFIG
 
@@ -48,3 +50,14 @@ def test_named_user_that_is_unknown_is_refused_and_no_other_one_taken(monkeypatc
 def test_host_that_knows_nobody_is_told_what_to_create(users):
     with pytest.raises(PrerequisiteError, match="nor nobody is a user of this host; create"):
         accounts.publisher_account(CONFIG)
+
+
+def test_publisher_may_enter_nagios_directories_also_while_nagios_is_down(users, tmp_path):
+    users.update({"ha-monitor": 990})
+    rw = tmp_path / "nagios4" / "rw"
+    rw.mkdir(parents=True)
+    for directory, gid, mode in ((tmp_path, 2000, 0o755), (rw.parent, 2001, 0o750), (rw, 2002, 0o2710)):
+        os.chown(directory, 0, gid)
+        directory.chmod(mode)
+    told = NagiosSink(command_file=str(rw / "nagios.cmd"))
+    assert accounts.publisher_account(replace(CONFIG, nagios=told)).groups == (990, 2001, 2002)

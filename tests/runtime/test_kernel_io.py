@@ -155,6 +155,11 @@ def test_kernel_without_rules_leaves_the_end_of_the_lease_to_the_guard(played):
     kernel.arm("www", 5, 900)
     kernel.activate(NAMES, 5)
     assert kernel.user_lease_ends_ns == 1_900
+    kernel.arm("www", 6, 1_200)
+    kernel.activate(NAMES[1:], 6)
+    assert kernel.user_lease_ends_ns == 1_900, "of the first that must be gone"
+    assert kernel.close(NAMES[:1])
+    assert kernel.user_lease_ends_ns == 2_200, "the other one stays open"
     assert kernel.close(NAMES)
     assert kernel.user_lease_ends_ns == 0
 
