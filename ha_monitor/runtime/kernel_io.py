@@ -244,7 +244,7 @@ class ServiceKernel:
 
     @property
     def user_lease_ends_ns(self) -> int:
-        """Without the kernel's Lease: when the guard must remove addresses for us; 0 while the kernel does."""
+        """Without the kernel's Lease: when the guard must remove addresses for us; 0 while that does."""
         return min(self._user_ends.values(), default=0)
 
     def _forget_ends(self, resources: Sequence[str]) -> None:
