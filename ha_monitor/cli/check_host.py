@@ -70,7 +70,9 @@ def check_kernel(config: ClusterConfig) -> Iterable[Finding]:
             yield warning(f"late announcements cannot be silenced: {features.missing}", remedy)
         return
     what = f"the kernel cannot keep the Lease: {features.missing}"
-    yield warning(what, "protection drops to user-space-lease; load nf_tables, or use a kernel that has it")
+    yield warning(
+        what, "protection drops to level 1, user-space Lease; load nf_tables, or use a kernel that has it"
+    )
 
 
 def check_realtime() -> Iterable[Finding]:

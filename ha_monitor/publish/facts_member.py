@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ha_monitor.publish.declare import Above, Below, Fact, Is, Kind, Service, Subject
+from ha_monitor.publish.declare import Above, Fact, Is, Kind, Service, Subject
+from ha_monitor.publish.facts_node import readiness
 from ha_monitor.publish.scopes import NODE, is_ready
-from ha_monitor.publish.shapes import BAD, MILD, POOR, SICK, alarm, flag, number, state, words
+from ha_monitor.publish.shapes import BAD, MILD, POOR, SICK, alarm, number, state, words
 from ha_monitor.publish.words import NODE_STATES
 
 
@@ -73,28 +74,7 @@ NODE_FACTS: tuple[Fact, ...] = (
         lambda s: s.row.groups_active,
         is_state=True,
     ),
-    flag(
-        "ha.node.eligible",
-        HA_NODE,
-        "Ready for a Takeover",
-        "Whether it could take a group over now.",
-        "eligible",
-        lambda s: is_ready(s.row),
-        alarm(
-            Below(1),
-            "not ready for a Takeover",
-            POOR,
-            "The reason stands beside it: mend what it names.",
-            hold_s=300,
-        ),
-    ),
-    words(
-        "ha.node.eligible.reason",
-        HA_NODE,
-        "Why not ready",
-        "What keeps it from taking a group over.",
-        lambda s: s.row.eligible_reason or "none",
-    ),
+    *readiness(HA_NODE, "Whether it could take a group over now."),
     words(
         "ha.node.version",
         HA_NODE,

@@ -67,6 +67,35 @@ HA_TIMING = Service(
 )
 HA_SECURITY = Service("HA security", SELF, _security_says)
 
+
+def readiness(service: Service, meaning: str) -> tuple[Fact, Fact]:
+    """Whether a Node could take a group over and why not, as itself and as the reporter tell it."""
+    return (
+        flag(
+            "ha.node.eligible",
+            service,
+            "Ready for a Takeover",
+            meaning,
+            "eligible",
+            lambda s: is_ready(s.row),
+            alarm(
+                Below(1),
+                "not ready for a Takeover",
+                POOR,
+                "The reason stands beside it: mend what it names.",
+                hold_s=300,
+            ),
+        ),
+        words(
+            "ha.node.eligible.reason",
+            service,
+            "Why not ready",
+            "What keeps it from taking a group over.",
+            lambda s: s.row.eligible_reason or "none",
+        ),
+    )
+
+
 SELF_FACTS: tuple[Fact, ...] = (
     state(
         "ha.node.state",
@@ -258,28 +287,7 @@ SELF_FACTS: tuple[Fact, ...] = (
 )
 
 SELF_NODE_FACTS: tuple[Fact, ...] = (
-    flag(
-        "ha.node.eligible",
-        HA_READY,
-        "Ready for a Takeover",
-        "Whether this Node could take a group over now.",
-        "eligible",
-        lambda s: is_ready(s.row),
-        alarm(
-            Below(1),
-            "not ready for a Takeover",
-            POOR,
-            "The reason stands beside it: mend what it names.",
-            hold_s=300,
-        ),
-    ),
-    words(
-        "ha.node.eligible.reason",
-        HA_READY,
-        "Why not ready",
-        "What keeps it from taking a group over.",
-        lambda s: s.row.eligible_reason or "none",
-    ),
+    *readiness(HA_READY, "Whether this Node could take a group over now."),
     state(
         "ha.node.protection",
         HA_PROTECTION_SELF,

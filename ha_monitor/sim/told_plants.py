@@ -51,6 +51,11 @@ def _change_actions(process: CoreProcess, change: Callable[[ac.Action], Iterable
     process.core.step = changed  # type: ignore[method-assign]
 
 
+def _when_armed(process: CoreProcess, more: Callable[[ac.ArmWindow], list[ac.Action]]) -> None:
+    """Something more is done with the asking for a Lease, before anybody granted it."""
+    _change_actions(process, lambda a: [a, *more(a)] if isinstance(a, ac.ArmWindow) else [a])
+
+
 @planted
 class TellsThePreferred(WhereGroupsMove):
     """The preferred Node is told as the Owner."""
@@ -120,12 +125,7 @@ class OpensWhenArmed(ClusterPlant):
             group.name: tuple(r.name for r in group.addresses) for group in process.host.config.groups
         }
 
-        def opened(action: ac.Action) -> list[ac.Action]:
-            if isinstance(action, ac.ArmWindow) and action.group in addresses:
-                return [action, ac.ActivateWindow(action.group, addresses[action.group], action.sending)]
-            return [action]
-
-        _change_actions(process, opened)
+        _when_armed(process, lambda arm: [ac.ActivateWindow(arm.group, addresses[arm.group], arm.sending)])
 
 
 @planted
@@ -146,13 +146,10 @@ class StartsWhenArmed(ClusterPlant):
             for group in process.host.config.groups
         }
 
-        def started(action: ac.Action) -> list[ac.Action]:
-            if not isinstance(action, ac.ArmWindow):
-                return [action]
-            names = services.get(action.group, ())
-            return [action, *(ac.StartResource(action.group, name, 1, NO_BALLOT) for name in names)]
-
-        _change_actions(process, started)
+        _when_armed(
+            process,
+            lambda arm: [ac.StartResource(arm.group, name, 1, NO_BALLOT) for name in services[arm.group]],
+        )
 
 
 @planted
